@@ -12,8 +12,8 @@ import (
 type ExportModelRequest struct {
 	Run    string        `json:"run"`
 	Format export.Format `json:"format"`
-	// Step is the step of the checkpoint to use, Best means the one with the lowest
-	// validation loss. Without both it is the last one, and for a bundle the best.
+	// Step is the step of the checkpoint to use, Best means the one with the best
+	// monitored figure. Without both it is the last one, and for a bundle the best.
 	Step *uint64 `json:"step,omitempty"`
 	Best bool    `json:"best,omitempty"`
 }
@@ -48,8 +48,10 @@ type ExportedModel struct {
 	Epoch  uint64         `json:"epoch"`
 	// WeightsSHA256 is that of the checkpoint's model.safetensors.
 	WeightsSHA256 string `json:"weights_sha256"`
-	// Best says that it is the checkpoint with the lowest validation loss.
-	Best bool `json:"best"`
+	// Best says that it is the checkpoint with the best figure: that which Monitor names,
+	// or the validation loss.
+	Best    bool   `json:"best"`
+	Monitor string `json:"monitor,omitempty"`
 }
 
 // ModelCopy says where an exported model is.

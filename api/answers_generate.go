@@ -15,8 +15,8 @@ type GenerateRequest struct {
 	Prompt Text `json:"prompt,omitempty"`
 	// Tokens is how many to write, at least 1.
 	Tokens int `json:"tokens"`
-	// Step is the step of the checkpoint to use, Best means the one with the lowest
-	// validation loss. Without both it is the last one.
+	// Step is the step of the checkpoint to use, Best means the one with the best
+	// monitored figure. Without both it is the last one.
 	Step *uint64 `json:"step,omitempty"`
 	Best bool    `json:"best,omitempty"`
 	// Temperature below 1 makes likely tokens likelier; 0 always takes the likeliest,

@@ -40,6 +40,9 @@ type PriorityRequest struct {
 // completed.
 type RetryRequest struct {
 	Target
+	// RunIDs are ids for the new runs, as SubmitRequest.RunIDs, in no order. The service
+	// draws ids for more runs than these.
+	RunIDs []training.RunID `json:"run_ids,omitempty"`
 }
 
 // Commanded is what became of runs that a request was about.

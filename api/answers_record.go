@@ -8,6 +8,7 @@ import (
 	"reprise/device"
 	"reprise/eventstore"
 	"reprise/fault"
+	"reprise/nn"
 	"reprise/queue"
 	"reprise/training"
 )
@@ -30,6 +31,10 @@ type MetricsHead struct {
 	// Epochs are the completed ones.
 	Epochs []Epoch          `json:"epochs"`
 	Data   training.Dataset `json:"data"`
+	// Monitor names the figure that the run is judged by; "" is the validation loss.
+	Monitor string `json:"monitor,omitempty"`
+	// Loss is what was minimised; absent where it is the task's own.
+	Loss nn.Loss `json:"loss,omitzero"`
 	// CanResume says that the run has not ended for good.
 	CanResume bool `json:"can_resume"`
 	// LastCheckpoint is the step of the run's last checkpoint; 0 if it has none.

@@ -71,6 +71,9 @@ type Metrics struct {
 	TrainLoss   *float64 `json:"train_loss"`
 	ValLoss     *float64 `json:"val_loss"`
 	ValAccuracy *float64 `json:"val_accuracy"`
+	// Monitored is the figure that the run is judged by, null where it is undefined;
+	// absent if that is the validation loss.
+	Monitored training.Monitored `json:"monitored,omitzero"`
 }
 
 // Epoch is a completed epoch, counted from 1, and the step at its end.
@@ -129,8 +132,8 @@ type RunReport struct {
 	// if it did.
 	Evaluations []training.Evaluation  `json:"evaluations"`
 	Stopped     *training.EarlyStopped `json:"early_stopped,omitempty"`
-	// BestStep is the step of the checkpoint with the lowest validation loss at the
-	// end of an epoch; 0 if there is none.
+	// BestStep is the step of the checkpoint with the best monitored figure, by default
+	// the lowest validation loss, at the end of an epoch; 0 if there is none.
 	BestStep uint64 `json:"best_step"`
 	// MissingSteps are those of the checkpoints whose files are not there.
 	MissingSteps []uint64 `json:"missing_steps"`

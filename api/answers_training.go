@@ -215,5 +215,5 @@ func (m Metrics) Values() training.Metrics {
 		}
 		return *v
 	}
-	return training.Metrics{TrainLoss: value(m.TrainLoss), ValLoss: value(m.ValLoss), ValAccuracy: value(m.ValAccuracy)}
+	return training.Metrics{TrainLoss: value(m.TrainLoss), ValLoss: value(m.ValLoss), ValAccuracy: value(m.ValAccuracy), Monitored: m.Monitored}
 }

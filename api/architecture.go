@@ -27,6 +27,8 @@ const (
 	ResNet = "resnet"
 	GPT    = "gpt"
 	ViT    = "vit"
+	// Transformer is for tables with columns of text.
+	Transformer = "transformer"
 )
 
 // Model has the sizes of a named architecture. Sizes that the architecture does not
@@ -42,16 +44,17 @@ type Model struct {
 	Activation string `json:"activation,omitempty"`
 	// BatchNorm says that an mlp normalises each hidden layer.
 	BatchNorm bool `json:"batch_norm,omitempty"`
-	// Dropout is the rate of an mlp, gpt or vit.
+	// Dropout is the rate of an mlp, gpt, vit or transformer.
 	Dropout float32 `json:"dropout,omitempty"`
 	// Depth is the number of layers of a resnet, 6n+2; 8 by default.
 	Depth int `json:"depth,omitempty"`
 	// Width is the number of channels of a resnet's first stage, 16 by default, or
-	// of values of a token of a gpt or vit, 128 by default.
+	// of values of a token of a gpt, vit or transformer, 128 by default.
 	Width int `json:"width,omitempty"`
 	// Patch is the height and width of a vit's patches, 4 by default.
 	Patch int `json:"patch,omitempty"`
-	// Layers is the number of transformer blocks of a gpt or vit, 4 by default.
+	// Layers is the number of transformer blocks of a gpt, vit or transformer, 4 by
+	// default.
 	Layers int `json:"layers,omitempty"`
 	// Heads is the number of heads of each transformer block, 4 by default.
 	Heads int `json:"heads,omitempty"`
@@ -81,7 +84,7 @@ func (m Model) withDefaults(architecture string) Model {
 	case ViT:
 		m.Patch = cmp.Or(m.Patch, 4)
 		fallthrough
-	case GPT:
+	case GPT, Transformer:
 		m.Layers, m.Heads, m.Width = cmp.Or(m.Layers, 4), cmp.Or(m.Heads, 4), cmp.Or(m.Width, 128)
 	}
 	return m
@@ -98,7 +101,7 @@ func (m Model) check(architecture string) error {
 		below := m.Depth - (m.Depth-2)%6
 		bad("depth", m.Depth, "is not 6n+2, for three stages of n residual blocks", fmt.Sprintf("use %d or %d", below, below+6))
 	}
-	if (architecture == GPT || architecture == ViT) && m.Heads > 0 && m.Width%m.Heads != 0 {
+	if (architecture == GPT || architecture == ViT || architecture == Transformer) && m.Heads > 0 && m.Width%m.Heads != 0 {
 		bad("heads", m.Heads, fmt.Sprintf("does not divide the width of %d", m.Width), "choose both so that each head has the same width")
 	}
 	if m.Dropout >= 1 { // a float32 now
@@ -125,7 +128,7 @@ func (r TrainingRequest) Architecture(data *dataset.Dataset) (nn.Architecture, e
 	switch r.ModelArchitecture.Name {
 	case MLP:
 		a = nn.MLP(input, m.Hidden, activation, outputs)
-		a.Layers = m.regularise(a.Layers)
+		a.Layers = slices.Concat(columnsLayer(data, m.embedText), m.regularise(a.Layers))
 	case CNN:
 		a = nn.CNN(input, m.Channels, m.Hidden, activation, outputs)
 	case ResNet:
@@ -134,10 +137,57 @@ func (r TrainingRequest) Architecture(data *dataset.Dataset) (nn.Architecture, e
 		a = nn.GPT(input[0], outputs, m.Layers, m.Heads, m.Width, m.Dropout)
 	case ViT:
 		a = nn.ViT(input, m.Patch, m.Layers, m.Heads, m.Width, m.Dropout, outputs)
+	case Transformer:
+		a = nn.Architecture{Input: input.Clone(), Layers: append(columnsLayer(data, m.encodeText), nn.Linear{Units: outputs})}
 	default:
 		a = nn.Architecture{Input: input.Clone(), Layers: slices.Clone(r.ModelArchitecture.Layers)}
 	}
 	return a, a.Validate()
+}
+
+// columnsLayer returns the first layer for a table with texts or embedded categories, and
+// nothing for other data. text returns the layers of a text with a vocabulary.
+func columnsLayer(data *dataset.Dataset, text func(vocabulary int) nn.Layers) nn.Layers {
+	sections := data.Sections()
+	if sections == nil {
+		return nil
+	}
+	var columns nn.Columns
+	for _, s := range sections {
+		part := nn.Part{Columns: s.Features}
+		switch {
+		case s.Text:
+			part.Layers = text(s.Vocabulary)
+		case s.Vocabulary > 0:
+			part.Layers = nn.Layers{nn.Embedding{Vocabulary: s.Vocabulary, Width: categoryWidth(s.Vocabulary)}, nn.GlobalAvgPool{}}
+		}
+		columns.Parts = append(columns.Parts, part)
+	}
+	return nn.Layers{columns}
+}
+
+// textWidth is the number of values that represent a word in an mlp.
+const textWidth = 64
+
+// categoryWidth returns the number of values that represent a category: half as many as
+// there are, at most 50.
+func categoryWidth(vocabulary int) int { return min(50, (vocabulary+1)/2) }
+
+// embedText returns the mean of the words of a text.
+func (Model) embedText(vocabulary int) nn.Layers {
+	return nn.Layers{nn.Embedding{Vocabulary: vocabulary, Width: textWidth}, nn.GlobalAvgPool{}}
+}
+
+// encodeText returns a transformer and the mean of what it gives for the words of a text.
+func (m Model) encodeText(vocabulary int) nn.Layers {
+	layers := nn.Layers{nn.Embedding{Vocabulary: vocabulary, Width: m.Width}, nn.Position{}}
+	if m.Dropout > 0 {
+		layers = append(layers, nn.Dropout{Rate: m.Dropout})
+	}
+	for range m.Layers {
+		layers = append(layers, nn.TransformerBlock{Heads: m.Heads, Dropout: m.Dropout})
+	}
+	return append(layers, nn.LayerNorm{}, nn.GlobalAvgPool{})
 }
 
 // regularise returns the layers with a batch normalisation before and a dropout
@@ -167,9 +217,12 @@ func (r TrainingRequest) checkPreset(data *dataset.Dataset) error {
 	switch name {
 	case "":
 		return nil
-	case MLP, CNN, ResNet, ViT:
+	case MLP, CNN, ResNet, ViT, Transformer:
 		if tokens {
 			return bad("needs numbers, and the data is text", "use gpt")
+		}
+		if name == Transformer {
+			return r.checkTexts(data)
 		}
 		if name != MLP && !image {
 			return bad(fmt.Sprintf("needs images, and the samples have shape %v", shape), "use mlp")
@@ -187,9 +240,18 @@ func (r TrainingRequest) checkPreset(data *dataset.Dataset) error {
 		}
 		return bad(fmt.Sprintf("needs text, and the samples have shape %v", shape), fix)
 	default:
-		return bad("is not a known architecture", "use mlp, cnn, resnet, gpt, vit, or a list of layers")
+		return bad("is not a known architecture", "use mlp, cnn, resnet, gpt, vit, transformer, or a list of layers")
 	}
 	return nil
+}
+
+// checkTexts fails unless the data has a column of text.
+func (r TrainingRequest) checkTexts(data *dataset.Dataset) error {
+	if slices.ContainsFunc(data.Sections(), func(s dataset.Section) bool { return s.Text }) {
+		return nil
+	}
+	return &fault.FieldError{Field: "model_architecture", Value: Transformer, Problem: "needs a table with a column of text, and the data has none",
+		Fix: "use mlp, or say which column is text, as in dataset: {columns: {NAME: text}}"}
 }
 
 // checkPatch fails unless an image is cut into whole patches.

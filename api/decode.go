@@ -12,6 +12,7 @@ import (
 
 	"reprise/dataset"
 	"reprise/nn"
+	"reprise/training"
 )
 
 // decoder turns nodes that the schema has accepted into Go values. It collects the
@@ -74,6 +75,8 @@ func (d *decoder) decode(n *node, v reflect.Value) {
 			*text = d.columnSpecs(n)
 		case *dataset.Texts:
 			*text = dataset.NewTexts(cells(n))
+		case *training.ClassWeight:
+			*text = d.classWeight(n)
 		default:
 			v.SetString(n.value)
 		}
@@ -101,9 +104,12 @@ func (d *decoder) columnSpecs(n *node) dataset.ColumnSpecs {
 			spec["kind"] = e.value.value
 		}
 		for _, part := range e.value.entries {
-			if part.name == "indicator" {
+			switch part.name {
+			case "indicator":
 				spec[part.name] = part.value.value == "true"
-			} else {
+			case "vocabulary", "max_tokens":
+				spec[part.name] = d.int(part.value)
+			default:
 				spec[part.name] = part.value.cell()
 			}
 		}
@@ -118,6 +124,22 @@ func (d *decoder) columnSpecs(n *node) dataset.ColumnSpecs {
 		d.fail(n, "cannot be read: "+err.Error(), "write a kind for each column, as in {age: number}")
 	}
 	return out
+}
+
+// classWeight returns the weights of classes; a text is balanced.
+func (d *decoder) classWeight(n *node) training.ClassWeight {
+	if n.kind != mapping {
+		return training.BalancedClasses
+	}
+	weights := map[string]float32{}
+	for _, e := range n.entries {
+		weights[e.name] = d.float32(e.value)
+	}
+	w, err := training.NewClassWeight(weights)
+	if err != nil && len(d.errs) == 0 {
+		d.fail(n, "cannot be read: "+err.Error(), "write a weight for each class, as in {fraud: 5}")
+	}
+	return w
 }
 
 // cells returns the texts of cells that a list has, or the one in its place.

@@ -16,7 +16,8 @@ func aliases() map[string][]string {
 		"betas": {"beta1", "beta2"}, "eps": {"epsilon"}, "l2": {"weight_decay"}, "wd": {"weight_decay"}, "min_lr": {"min_factor"},
 		"max_grad_norm": {"clip_norm"}, "grad_clip": {"clip_norm"}, "gradient_clip_val": {"clip_norm"}, "max_epochs": {"epochs"},
 		"num_epochs": {"epochs"}, "random_state": {"seed"}, "test_size": fraction, "val_split": fraction, "validation_split": fraction,
-		"validation_size": fraction, "val_fraction": fraction,
+		"validation_size": fraction, "val_fraction": fraction, "loss_fn": {"loss"}, "loss_function": {"loss"}, "criterion": {"loss"},
+		"metric_for_best_model": {"monitor"},
 	}
 }
 
@@ -49,7 +50,13 @@ func homes(key string, fields []string) []string {
 // belongs says where to write a key that a mapping does not have and what was meant
 // by it; fix is "" if the schema has no place for it.
 func (s *schema) belongs(d *document, n *node, key string) (fix, meant string) {
-	fields := homes(key, s.fields("", s.at(schemaURL)))
+	all := s.fields("", s.at(schemaURL))
+	for _, field := range all { // an ending of a key of this mapping: delta for min_delta
+		if last := field[strings.LastIndex(field, ".")+1:]; child(n.field, last) == field && strings.HasSuffix(last, "_"+key) && !isDiscriminator(key) {
+			return fmt.Sprintf("did you mean %s?", last), field
+		}
+	}
+	fields := homes(key, all)
 	parents := make([]string, len(fields))
 	for i, field := range fields {
 		parents[i] = field[:max(strings.LastIndex(field, "."), 0)]

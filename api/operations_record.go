@@ -2,14 +2,16 @@ package api
 
 // The operations on what runs have recorded, and on data sets.
 const (
-	ShowMetrics    Stream[MetricsRequest, MetricsPart]      = "runs.metrics"
-	ExplainRun     Unary[ExplainRequest, Explanation]       = "runs.explain"
-	VerifyRun      Stream[VerifyRequest, VerifyUpdate]      = "runs.verify"
-	GenerateText   Stream[GenerateRequest, GeneratedText]   = "runs.generate"
-	ExportRun      Stream[ExportModelRequest, ModelPart]    = "runs.export"
-	ListDataSets   Unary[DataSetsRequest, DataSetList]      = "datasets.list"
-	FetchDataSet   Unary[FetchDataSetRequest, DataSet]      = "datasets.fetch"
-	InspectDataSet Unary[InspectDataSetRequest, Inspection] = "datasets.inspect"
+	ShowMetrics    Stream[MetricsRequest, MetricsPart]              = "runs.metrics"
+	ExplainRun     Unary[ExplainRequest, Explanation]               = "runs.explain"
+	VerifyRun      Stream[VerifyRequest, VerifyUpdate]              = "runs.verify"
+	GenerateText   Stream[GenerateRequest, GeneratedText]           = "runs.generate"
+	ExportRun      Stream[ExportModelRequest, ModelPart]            = "runs.export"
+	PredictRows    Stream[PredictRequest, PredictionPart]           = "models.predict"
+	EvaluateModel  Stream[EvaluateRequest, Update[ModelEvaluation]] = "models.evaluate"
+	ListDataSets   Unary[DataSetsRequest, DataSetList]              = "datasets.list"
+	FetchDataSet   Unary[FetchDataSetRequest, DataSet]              = "datasets.fetch"
+	InspectDataSet Unary[InspectDataSetRequest, Inspection]         = "datasets.inspect"
 )
 
 func recordOperations() []Operation {
@@ -19,6 +21,8 @@ func recordOperations() []Operation {
 		stream(VerifyRun, Service.Verify),
 		stream(GenerateText, Service.Generate),
 		stream(ExportRun, Service.ExportModel).reading(),
+		stream(PredictRows, Service.Predict).reading(),
+		stream(EvaluateModel, Service.Evaluate),
 	}
 }
 

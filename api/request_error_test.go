@@ -165,7 +165,17 @@ func TestWrongValuesAreNamedWithTheirFix(t *testing.T) {
 		{minimal(", early_stopping: {}"), "config.early_stopping.patience", "early_stopping", "", []string{"is missing", "such as 5"}},
 		{minimal(", early_stopping: {patience: 0}"), "config.early_stopping.patience", "0}", "0", []string{"at least 1"}},
 		{minimal(", early_stopping: {patience: 1, min_delta: -1}"), "config.early_stopping.min_delta", "-1", "-1", []string{"at least 0"}},
-		{minimal(", early_stopping: {patience: 1, delta: 1}"), "config.early_stopping.delta", "delta", "", []string{"use one of min_delta, patience"}},
+		{minimal(", early_stopping: {patience: 1, delta: 1}"), "config.early_stopping.delta", "delta", "", []string{"did you mean min_delta?"}},
+		{minimal(", monitor: 3"), "config.monitor", "3}", "3", []string{"not a text"}},
+		{minimal(", criterion: mae"), "config.criterion", "criterion", "", []string{"loss"}},
+		{minimal(", loss: hubber"), "config.loss", "hubber", "hubber", []string{"huber"}},
+		{minimal(", loss: {name: mae, delta: 1}"), "config.loss.delta", "delta", "", []string{"delta"}},
+		{minimal(", loss: {name: focal, gamma: 0}"), "config.loss.gamma", "0}", "0", []string{"above 0", "cross_entropy"}},
+		{minimal(", class_weight: even"), "config.class_weight", "even", "even", []string{"write balanced"}},
+		{minimal(", class_weight: {a: -1}"), "config.class_weight.a", "-1", "-1", []string{"at least 0"}},
+		{minimal(", class_weight: {a: heavy}"), "config.class_weight.a", "heavy", "heavy", []string{"use a weight such as 5"}},
+		{minimal(", class_weight: {a: 1e39}"), "config.class_weight.a", "1e39", "1e39", []string{"32-bit float"}},
+		{minimal(", sampler: weighted"), "config.sampler", "weighted", "weighted", []string{"not one of shuffled, balanced"}},
 	})
 }
 

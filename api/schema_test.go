@@ -57,6 +57,7 @@ func forms(s *schema, pointer string) []string {
 const (
 	optimizerAt = "/properties/config/properties/optimizer"
 	scheduleAt  = "/properties/config/properties/schedule"
+	lossAt      = "/properties/config/properties/loss"
 )
 
 func TestSchemaAndGoTypesHaveTheSameKeys(t *testing.T) {
@@ -72,6 +73,7 @@ func TestSchemaAndGoTypesHaveTheSameKeys(t *testing.T) {
 		{JobOptions{}, []string{"/properties/job"}},
 		{Optimizer{}, forms(s, optimizerAt)},
 		{Schedule{}, forms(s, scheduleAt)},
+		{nn.Loss{}, forms(s, lossAt)},
 	} {
 		want := slices.DeleteFunc(goKeys(c.what), func(key string) bool { return key == "total_steps" || key == "exact_cycles" }) // not the user's to say
 		if got := schemaKeys(s, c.pointers...); !slices.Equal(got, want) {
@@ -170,6 +172,11 @@ func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
 			compare(form, tree(Optimizer(nn.Optimizer{Name: nn.OptimizerName(name)}.WithDefaults())))
 		}
 	}
+	for _, form := range forms(s, lossAt) {
+		for _, name := range namesOf(s, form) {
+			compare(form, tree(nn.Loss{Name: nn.LossName(name)}.WithDefaults()))
+		}
+	}
 	for _, form := range forms(s, scheduleAt) {
 		for _, name := range namesOf(s, form) {
 			compare(form, tree(Schedule{Name: training.ScheduleName(name)}.withDefaults()))
@@ -184,7 +191,7 @@ func TestDefaultsOfTheSchemaAreThoseOfGo(t *testing.T) {
 func ownSettings() map[string][]string {
 	return map[string][]string{
 		MLP: {"hidden", "activation", "batch_norm", "dropout"}, CNN: {"hidden", "channels", "activation"},
-		ResNet: {"depth", "width"}, GPT: {"layers", "heads", "width", "dropout"}, ViT: {"patch", "layers", "heads", "width", "dropout"},
+		ResNet: {"depth", "width"}, GPT: {"layers", "heads", "width", "dropout"}, ViT: {"patch", "layers", "heads", "width", "dropout"}, Transformer: {"layers", "heads", "width", "dropout"},
 	}
 }
 
@@ -350,8 +357,9 @@ func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 	}
 	for name, settings := range map[string][]string{
 		"cnn": {"channels: [3]", "hidden: []", "activation: tanh"}, "resnet": {"depth: 14", "width: 8"},
-		"gpt": {"layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
-		"vit": {"patch: 2", "layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+		"gpt":         {"layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+		"transformer": {"layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
+		"vit":         {"patch: 2", "layers: 2", "heads: 2", "width: 64", "dropout: 0.5"},
 	} {
 		text := strings.Replace(minimal(""), "mlp", name, 1)
 		for _, setting := range settings {

@@ -6,7 +6,7 @@ import (
 )
 
 // RecordService is about what runs have recorded: their figures, why they were placed
-// where they were, the proof of their bits, and what their models have learnt.
+// where they were, the proof of their bits, and what their models have learned.
 type RecordService interface {
 	// Metrics gives the figures of a run, in parts; [CollectMetrics] puts them
 	// together.
@@ -23,6 +23,12 @@ type RecordService interface {
 	// ExportModel gives the files of the model that a run has trained, in a format of
 	// another runtime.
 	ExportModel(ctx context.Context, r ExportModelRequest) iter.Seq2[ModelPart, error]
+	// Predict gives what a model predicts for the rows of a file, which it reads as it goes.
+	// A row has the same bits alone and among others.
+	Predict(ctx context.Context, r PredictRequest) iter.Seq2[PredictionPart, error]
+	// Evaluate gives the figures of a model on new data, or on a split of the data of its
+	// run, and meanwhile how many samples were measured.
+	Evaluate(ctx context.Context, r EvaluateRequest) iter.Seq2[Update[ModelEvaluation], error]
 }
 
 // DataService is about data sets.

@@ -146,7 +146,7 @@ func drawRequest(t *rapid.T) TrainingRequest {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune("aZ09 ./\\\"'#:-{}[]&*!|>%@`~é漢😀\u2028\u00a0")), 1, 20, -1)
 	fraction := rapid.Float32Range(1e-30, 0.999)
 	r := TrainingRequest{
-		ModelArchitecture: ModelArchitecture{Name: rapid.SampledFrom([]string{MLP, CNN, ResNet, GPT, ViT}).Draw(t, "architecture")},
+		ModelArchitecture: ModelArchitecture{Name: rapid.SampledFrom([]string{MLP, CNN, ResNet, GPT, ViT, Transformer}).Draw(t, "architecture")},
 		DatasetPath:       text.Draw(t, "path"),
 		Config: TrainingConfig{
 			Devices:   rapid.IntRange(1, 4096).Draw(t, "devices"),
@@ -203,7 +203,7 @@ func drawModel(t *rapid.T, architecture string) Model {
 	case ViT:
 		m.Patch = rapid.IntRange(1, 65536).Draw(t, "patch")
 		fallthrough
-	case GPT:
+	case GPT, Transformer:
 		m.Layers, m.Heads = rapid.IntRange(1, 1000).Draw(t, "layers"), rapid.IntRange(1, 4096).Draw(t, "heads")
 		m.Width = m.Heads * rapid.IntRange(1, 4096).Draw(t, "head_width")
 		m.Dropout = rapid.Float32Range(0, 0.999).Draw(t, "dropout")

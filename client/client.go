@@ -98,6 +98,16 @@ func (c *Client) ExportModel(ctx context.Context, r api.ExportModelRequest) iter
 	return stream(ctx, c, api.ExportRun, r)
 }
 
+// Predict implements api.Service.
+func (c *Client) Predict(ctx context.Context, r api.PredictRequest) iter.Seq2[api.PredictionPart, error] {
+	return stream(ctx, c, api.PredictRows, r)
+}
+
+// Evaluate implements api.Service.
+func (c *Client) Evaluate(ctx context.Context, r api.EvaluateRequest) iter.Seq2[api.Update[api.ModelEvaluation], error] {
+	return stream(ctx, c, api.EvaluateModel, r)
+}
+
 // DataSets implements api.Service.
 func (c *Client) DataSets(ctx context.Context, r api.DataSetsRequest) (api.DataSetList, error) {
 	return unary(ctx, c, api.ListDataSets, r)

@@ -171,7 +171,7 @@ func (d *Dataset) Bytes() int64 {
 // width returns how many values of a block a sample has.
 func (d *Dataset) width() int {
 	if d.table != nil {
-		return len(d.table.encoder.Document().Columns)
+		return d.table.encoder.Codes()
 	}
 	return d.features
 }

@@ -61,8 +61,8 @@
 // numbers in that notation. Two numbers are one class if they are exactly equal:
 // 1 and 1.0 are, 9007199254740992 and 9007199254740993 are not. A column of
 // numbers looks like a quantity, and is refused unless Source.Task says
-// Classification, if it has more than 20 different values and some are not whole,
-// or there are fewer than 10 rows for each of them on average.
+// Classification, if it has more than 20 different values, unless they are the whole
+// numbers from 0 or 1 on, at most 100 of them, with 10 rows for each on average.
 //
 // # Other tables
 //

@@ -30,6 +30,9 @@ func (t *tableReading) findImages() error {
 			inferred = append(inferred, c.Name)
 		}
 	}
+	if len(asked) > 0 && t.reading <= fourthReading {
+		return t.changed() // nothing was recorded that is read so
+	}
 	list := asked
 	if len(asked) == 0 {
 		list = inferred

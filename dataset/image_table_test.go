@@ -24,6 +24,42 @@ func photos(t *testing.T, n int) (folder string, rows []string) {
 	return folder, rows
 }
 
+// A table with paths and texts has three readings, each of which is found again: its images;
+// its texts, from before there were images; and neither, from before that.
+func TestATableOfPathsAndTextsIsReopenedAsItWasRecorded(t *testing.T) {
+	folder, _ := photos(t, 40)
+	var b strings.Builder
+	for i, line := range strings.Split(strings.TrimSpace(messages(40)), "\n") {
+		name := fmt.Sprintf("photos/%d.png", i-1)
+		if i == 0 {
+			name = "file"
+		}
+		fmt.Fprintf(&b, "%s,%s\n", line, name)
+	}
+	source := Source{Path: writeFile(t, folder, "m.csv", b.String()), Target: "kind"}
+	library, err := NewLibrary(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for r, sections := range map[reading]int{currentReading: 0, fourthReading: 2, thirdReading: 0} {
+		d, err := library.open(t.Context(), source, r)
+		if err != nil {
+			t.Fatalf("reading %d: %v", r, err)
+		}
+		if images := len(d.SampleShape()) == 3; len(d.Sections()) != sections || images != (r == currentReading) {
+			t.Errorf("reading %d: shape %v, sections %v", r, d.SampleShape(), d.Sections())
+		}
+		seen[d.Fingerprint()] = true
+		if again, err := library.Reopen(t.Context(), source, d.Fingerprint()); err != nil || again.Fingerprint() != d.Fingerprint() {
+			t.Errorf("reading %d: reopened: %v", r, err)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("%d fingerprints, want 3", len(seen))
+	}
+}
+
 func TestATableOfPathsIsATableOfImages(t *testing.T) {
 	folder, rows := photos(t, 12)
 	path := writeFile(t, folder, "pets.csv", "file,animal,weight,farm\n"+strings.Join(rows, "\n")+"\n,cat,1,1\n")
@@ -59,13 +95,15 @@ func TestATableOfPathsIsATableOfImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It can be read as it was before there were images, and then is what was recorded.
-	plain := mustOpen(t, Source{Path: path, Target: "animal", noImages: true})
-	if !slices.Equal(plain.ColumnNames(), []string{"weight", "farm"}) {
-		t.Errorf("features %q", plain.ColumnNames())
-	}
-	again, err := library.Reopen(t.Context(), Source{Path: path, Target: "animal"}, plain.Fingerprint())
-	if err != nil || again.Fingerprint() != plain.Fingerprint() {
-		t.Errorf("reopened: %v", err)
+	for _, r := range []reading{fourthReading, thirdReading} {
+		plain, err := library.open(t.Context(), Source{Path: path, Target: "animal"}, r)
+		if err != nil || !slices.Equal(plain.ColumnNames(), []string{"weight", "farm"}) {
+			t.Fatalf("reading %d: %v", r, err)
+		}
+		again, err := library.Reopen(t.Context(), Source{Path: path, Target: "animal"}, plain.Fingerprint())
+		if err != nil || again.Fingerprint() != plain.Fingerprint() {
+			t.Errorf("reopened: %v", err)
+		}
 	}
 	// Another image, and another cell that is not used, are other data.
 	writePNG(t, filepath.Join(folder, "photos", "3.png"), 2, 3, 30, 3, 5)

@@ -16,10 +16,11 @@ const (
 	// maxTableClasses is the most classes that any column may have.
 	maxTableClasses = 1000
 	// maxPlainClasses is the most classes that a column of numbers may have if the
-	// source does not say that they are classes, unless they are whole numbers with
-	// rowsPerClass rows each on average.
-	maxPlainClasses = 20
-	rowsPerClass    = 10
+	// source does not say that they are classes, unless they are the whole numbers from 0
+	// or 1 on, at most maxNumberedClasses of them, with rowsPerClass rows each on average.
+	maxPlainClasses    = 20
+	maxNumberedClasses = 100
+	rowsPerClass       = 10
 )
 
 // labelColumn is the target column of a table while it is read.
@@ -163,6 +164,20 @@ func (c *labelColumn) lookLikeQuantity(classes []labelKind) bool {
 	if c.numberLine == 0 || len(classes) <= maxPlainClasses {
 		return false
 	}
-	fractions := slices.ContainsFunc(classes, func(k labelKind) bool { return !k.value.Whole() })
-	return fractions || len(c.labels) < rowsPerClass*len(classes)
+	return !numbered(classes) || len(classes) > maxNumberedClasses || len(c.labels) < rowsPerClass*len(classes)
+}
+
+// numbered reports whether the classes, in ascending order, are the whole numbers from 0 or
+// 1 on, as labels are given and quantities hardly ever are.
+func numbered(classes []labelKind) bool {
+	first := 0
+	if classes[0].text != "0" {
+		first = 1
+	}
+	for i, k := range classes {
+		if k.text != strconv.Itoa(first+i) {
+			return false
+		}
+	}
+	return true
 }

@@ -59,9 +59,6 @@ type Source struct {
 	Vocabulary int
 	// Context is the number of tokens in a sample; 0 is DefaultContext.
 	Context int
-
-	// noImages reads a table as it was read before columns could have paths of images.
-	noImages bool
 }
 
 // Config says what a Library works with. With the zero Config it opens data that is
@@ -238,7 +235,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		if err := checkNoText(source, "a table", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return openTable(ctx, source)
+		return r.openTable(ctx, source)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -283,7 +280,7 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 	case has(func(name string) bool { return strings.Contains(name, "-ubyte") }):
 	case has(isCIFAR):
 		what, open = "a folder of CIFAR-10 files, which has labels of its own", r.openCIFAR
-	case source.Task != NextToken && source.Tokenizer == "" && isImageFolder(source.Path, source.Task == "" && has(isText)):
+	case r > fourthReading && source.Task != NextToken && source.Tokenizer == "" && isImageFolder(source.Path, source.Task == "" && has(isText)):
 		return openImageFolder(ctx, source)
 	case source.Task == NextToken || has(isText):
 		if err := checkOnlyText(source, "a folder of text"); err != nil {

@@ -50,16 +50,16 @@ func isPattern(path string) bool { return strings.ContainsAny(path, "*?[") }
 // numbers keeps its fingerprint and its bits. Any other is opened as a table.
 func (r reading) openCSVOrTable(ctx context.Context, source Source) (*Dataset, error) {
 	if !source.Table.IsZero() || source.Image != (ImageOptions{}) {
-		return openTable(ctx, source)
+		return r.openTable(ctx, source)
 	}
 	t, share, plainErr := r.openNumbers(ctx, source)
 	if plainErr == nil {
 		return t.dataset(share)
 	}
-	if isContextError(plainErr) || r != currentReading || t != nil && t.mistakes.onlyLabel() {
+	if isContextError(plainErr) || r < thirdReading || t != nil && t.mistakes.onlyLabel() {
 		return nil, plainErr
 	}
-	d, err := readTable(ctx, source)
+	d, err := r.readTable(ctx, source)
 	if unread := new(unreadError); errors.As(err, &unread) && !strings.Contains(plainErr.Error(), useCommas) {
 		return nil, plainErr // it says more about a file of which no cell was judged
 	}
@@ -83,6 +83,7 @@ func (e *unreadError) Unwrap() error { return e.error }
 
 // tableReading is a table while it is opened.
 type tableReading struct {
+	reading reading
 	source  Source
 	options columns.Options
 	share   float64 // for validation
@@ -108,16 +109,16 @@ type tableReading struct {
 
 // openTable opens a table by the rules of package columns. It reads the files twice: to
 // find out what the columns mean, and to take their values.
-func openTable(ctx context.Context, source Source) (*Dataset, error) {
-	d, err := readTable(ctx, source)
+func (r reading) openTable(ctx context.Context, source Source) (*Dataset, error) {
+	d, err := r.readTable(ctx, source)
 	return d, bare(err)
 }
 
 // readTable is openTable, with unreadErrors.
-func readTable(ctx context.Context, source Source) (*Dataset, error) {
+func (r reading) readTable(ctx context.Context, source Source) (*Dataset, error) {
 	options := source.Table.columns()
-	options.NoImages = source.noImages
-	t := &tableReading{source: source, options: options, by: -1, image: -1, left: map[string]int{}, content: sha256.New()}
+	options.NoImages = r <= fourthReading
+	t := &tableReading{reading: r, source: source, options: options, by: -1, image: -1, left: map[string]int{}, content: sha256.New()}
 	if err := t.check(); err != nil {
 		return nil, err
 	}
@@ -250,6 +251,9 @@ func (t *tableReading) profile(ctx context.Context) error {
 		}
 		if i == t.by && t.source.Table.Split.Method == SplitGroup {
 			problems[i] = nil // any value tells a group
+		}
+		if t.reading <= thirdReading && c.Kind == columns.Text && c.Reason != columns.Asked {
+			c.Kind = columns.Ignored
 		}
 		t.meaning = append(t.meaning, c)
 	}
@@ -394,7 +398,7 @@ func (t *tableReading) open(ctx context.Context) (*Dataset, error) {
 	if t.image >= 0 {
 		return t.imageSet(ctx)
 	}
-	return t.dataset()
+	return t.dataset(ctx)
 }
 
 func (t *tableReading) changed() error {
@@ -460,7 +464,7 @@ func (t *tableReading) add(split Split, at tablefile.Place, row []tablefile.Cell
 	}
 	t.fileOf = append(t.fileOf, split)
 	cells := int64(len(t.fileOf)) * int64(len(t.builder.Columns())+len(t.target)+2)
-	if 8*cells > MaxBytes {
+	if 8*cells+t.builder.TextBytes() > MaxBytes {
 		return preprocess.BadCell(at, "", tablefile.Cell{}, fmt.Sprintf("%d rows take more memory than the limit of %d bytes", len(t.fileOf), int64(MaxBytes)),
 			"use fewer rows or columns")
 	}
@@ -487,14 +491,14 @@ func (t *tableReading) addTarget(at tablefile.Place, row []tablefile.Cell) error
 }
 
 // dataset splits the rows, learns from those for training, and makes a data set.
-func (t *tableReading) dataset() (*Dataset, error) {
+func (t *tableReading) dataset(ctx context.Context) (*Dataset, error) {
 	n := len(t.fileOf)
 	if n < 2 {
 		return nil, &DataError{File: t.source.Path, Value: figures.Plural(n, "row"), Problem: "is not enough to train and validate on, of those that are not left out: " + t.leftOut(),
 			Fix: "add rows, or have missing cells replaced"}
 	}
 	d := &Dataset{name: filepath.Base(t.source.Path)}
-	b := &block{values: t.builder.Values()}
+	b := &block{}
 	target := preprocess.Target{}
 	if t.source.Task != Regression {
 		names, labels, err := t.labels.classes(t.table)
@@ -510,10 +514,11 @@ func (t *tableReading) dataset() (*Dataset, error) {
 	}
 	d.parts = partition(b, of)
 	train := d.parts[Train].rows
-	document, err := t.builder.Fit(train)
+	document, err := t.builder.Fit(ctx, train)
 	if err != nil {
 		return nil, t.inFile(err)
 	}
+	b.values = t.builder.Values()
 	if t.source.Task == Regression {
 		b.targets = t.targets
 		if target.Quantities, err = t.quantities(train); err != nil {

@@ -21,7 +21,7 @@ func (r reading) validationRows(n int, fraction float64) int {
 	rows := int(math.Ceil(product))
 	nearest := math.Round(product)
 	tolerance := float64(1e-9 * nearest)
-	if r == currentReading {
+	if r >= thirdReading {
 		tolerance = min(tolerance, 1e-3)
 	}
 	if math.Abs(product-nearest) < tolerance {

@@ -9,7 +9,7 @@ import (
 
 // standardise is number.Standardise by the rule of the reading.
 func (r reading) standardise(values []float64, features int, rows []uint32) []number.Scale {
-	return number.Standardise(number.Rule(r), values, features, rows)
+	return number.Standardise(number.Rule(min(r, thirdReading)), values, features, rows)
 }
 
 // precision is what is known about the digits of a column while it is read.

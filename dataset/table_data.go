@@ -97,11 +97,38 @@ func (t *tableData) other(name string) bool {
 	return slices.Contains(t.targets, name) || name == t.group && t.group != ""
 }
 
+// Section is some features of a sample that belong together.
+type Section = preprocess.Section
+
+// Sections returns the parts of a sample of a table that has texts or embedded categories:
+// features that are tokens, and those that are numbers. It returns nil for all other data.
+func (d *Dataset) Sections() []Section {
+	if d.table == nil {
+		return nil
+	}
+	sections := d.table.encoder.Sections()
+	if !slices.ContainsFunc(sections, func(s preprocess.Section) bool { return s.Vocabulary > 0 }) {
+		return nil
+	}
+	return sections
+}
+
 // ColumnKind describes what a column of a table means.
 type ColumnKind struct {
 	columns.Column
 	// Role is feature, image, target, group, or unused.
 	Role string `json:"role"`
+	// Tokens says what became of a text; nil for other columns.
+	Tokens *TokenSummary `json:"tokens,omitempty"`
+}
+
+// TokenSummary describes a column of text in tokens.
+type TokenSummary struct {
+	Tokenizer columns.Tokenizer `json:"tokenizer"`
+	// Vocabulary is the number of tokens, padding and unknown included.
+	Vocabulary int `json:"vocabulary"`
+	// MaxTokens is how many tokens of a text are used.
+	MaxTokens int `json:"max_tokens"`
 }
 
 // kinds describes all columns.
@@ -116,9 +143,26 @@ func (t *tableData) kinds() []ColumnKind {
 			list[i].Role = "group"
 		case !c.Kind.Used():
 			list[i].Role = "unused"
+		case c.Kind == columns.Text:
+			list[i].Tokens = t.tokens(c.Name)
 		}
 	}
 	return list
+}
+
+// tokens describes a column of text.
+func (t *tableData) tokens(name string) *TokenSummary {
+	document, texts := t.encoder.Document(), 0
+	sections := slices.DeleteFunc(t.encoder.Sections(), func(s preprocess.Section) bool { return !s.Text })
+	for _, c := range document.Columns {
+		switch {
+		case c.Name == name:
+			return &TokenSummary{Tokenizer: c.Text.Tokenizer, Vocabulary: sections[texts].Vocabulary, MaxTokens: c.Text.MaxTokens}
+		case c.Text != nil:
+			texts++
+		}
+	}
+	return nil
 }
 
 // inspectTable summarises the columns of numbers in training, without missing cells.
@@ -130,9 +174,9 @@ func (d *Dataset) inspectTable() []ColumnSummary {
 			continue
 		}
 		s := ColumnSummary{Name: c.Name, StandardDeviation: c.Scale.StandardDeviation, Values: Values{Min: math.Inf(1), Mean: c.Scale.Mean, Max: math.Inf(-1)}}
-		p := d.parts[Train]
+		p, at := d.parts[Train], d.table.encoder.Place(j)
 		for i := range p.len() {
-			if v := p.values[p.row(i)*len(document.Columns)+j]; !math.IsNaN(v) {
+			if v := p.values[p.row(i)*d.width()+at]; !math.IsNaN(v) {
 				s.Min, s.Max = min(s.Min, v), max(s.Max, v)
 			}
 		}

@@ -30,7 +30,8 @@ type Model struct {
 	// Origin says where the model comes from, such as {"run", "01J..."}; it is
 	// written into the files.
 	Origin []Property
-	// Preprocessing and Lineage are for bundles alone.
+	// ClassCounts, Preprocessing and Lineage are for bundles alone.
+	ClassCounts   []int
 	Preprocessing preprocess.Document
 	Lineage       bundle.Lineage
 }
@@ -127,7 +128,7 @@ func (m Model) Files(f Format) ([]File, error) {
 
 // bundle returns the files of a bundle, or its archive.
 func (m Model) bundle(f Format) ([]File, error) {
-	b := bundle.Bundle{Architecture: m.Architecture, Weights: m.Weights, Preprocessing: m.Preprocessing, Lineage: m.Lineage}
+	b := bundle.Bundle{Architecture: m.Architecture, Weights: m.Weights, Preprocessing: m.Preprocessing, Lineage: m.Lineage, ClassCounts: m.ClassCounts}
 	if f == BundleArchive {
 		archive, err := b.Archive()
 		return []File{{archive.Name, archive.Write}}, err

@@ -59,6 +59,19 @@ func others() map[string]nn.Architecture {
 		"text classes": {Input: tensor.Shape{6}, Layers: nn.Layers{
 			nn.Embedding{Vocabulary: 9, Width: 4}, nn.TransformerBlock{Heads: 2}, nn.GlobalAvgPool{}, nn.Linear{Units: 3},
 		}},
+		"table": {Input: tensor.Shape{14}, Layers: nn.Layers{
+			nn.Columns{Parts: []nn.Part{
+				{Columns: 2},
+				{Columns: 6, Layers: nn.Layers{nn.Embedding{Vocabulary: 9, Width: 4}, nn.Position{}, nn.TransformerBlock{Heads: 2, Dropout: 0.1},
+					nn.Residual{Body: nn.Layers{nn.Attention{Heads: 1, Causal: true}}}, nn.LayerNorm{}, nn.GlobalAvgPool{}}},
+				{Columns: 1, Layers: nn.Layers{nn.Embedding{Vocabulary: 5, Width: 3}, nn.GlobalAvgPool{}}},
+				{Columns: 5, Layers: nn.Layers{nn.Linear{Units: 3}, activation(kernel.ReLU)}},
+			}},
+			nn.Linear{Units: 3},
+		}},
+		"text": {Input: tensor.Shape{7}, Layers: nn.Layers{
+			nn.Columns{Parts: []nn.Part{{Columns: 7, Layers: nn.Layers{nn.Embedding{Vocabulary: 9, Width: 4}, nn.GlobalAvgPool{}}}}}, nn.Linear{Units: 3},
+		}},
 		"pooled": {Input: tensor.Shape{4, 4, 3}, Layers: nn.Layers{nn.GlobalAvgPool{}, nn.Flatten{}, nn.Linear{Units: 4}}},
 	}
 }
@@ -135,9 +148,30 @@ func predict(t *testing.T, m Model, rows int) batch {
 		for i := range b.inputs {
 			b.inputs[i] = 2*uniform(3, 0, uint64(i)) - 1
 		}
+		b.fillTexts(m, features)
 	}
 	b.compute(t, m)
 	return b
+}
+
+// fillTexts replaces columns of rows by texts: a whole one, one of half the length, and an
+// empty one, and so on.
+func (b *batch) fillTexts(m Model, features int) {
+	columns, _ := m.Architecture.Layers[0].(nn.Columns)
+	first := 0
+	for _, p := range columns.Parts {
+		vocabulary, text := p.Text()
+		for r := 0; r < b.rows && text; r++ {
+			tokens := b.inputs[r*features+first:][:p.Columns]
+			for k := range tokens {
+				tokens[k] = 0
+				if 2*k < p.Columns*(2-r%3) {
+					tokens[k] = float32(1 + int(uniform(4, uint64(r), uint64(k))*float32(vocabulary-1)))
+				}
+			}
+		}
+		first += p.Columns
+	}
 }
 
 // predictConstant computes the outputs of a model of images for one of a single value.

@@ -21,6 +21,7 @@ type graph struct {
 	layouts layouts
 	weights map[string]tensor.Tensor
 	have    map[string]bool // initializers, by name
+	text    string          // which tokens of the text at hand are no padding, [N, T]
 }
 
 // normEpsilon is what every normalisation adds to the variance; see package nn.
@@ -150,6 +151,8 @@ func (g *graph) layer(path string, l nn.Layer, v string, in tensor.Shape) (strin
 		axes := []int{1}
 		if isImage(in) {
 			axes = []int{2, 3}
+		} else if g.text != "" && len(in) == 2 {
+			return g.textMean(path, v), nil
 		}
 		return g.add("ReduceMean", path, []string{v}, attribute{"axes", axes}, attribute{"keepdims", 0}), nil
 	case nn.Activation:
@@ -180,6 +183,8 @@ func (g *graph) layer(path string, l nn.Layer, v string, in tensor.Shape) (strin
 		return g.block(path, v, in, l.WithDefaults())
 	case nn.Residual:
 		return g.residual(path, v, in, l)
+	case nn.Columns:
+		return g.columns(path, v, l)
 	}
 	return "", fmt.Errorf("layer %s cannot be exported to ONNX yet", l.Type())
 }
@@ -294,6 +299,10 @@ func (g *graph) attention(path, v string, in tensor.Shape, l nn.Attention) strin
 	if l.Causal {
 		scores = g.add("Where", path+".seen", []string{g.causal(tokens), scores, g.number(negativeInfinity())})
 	}
+	if g.text != "" {
+		seen := g.add("Unsqueeze", path+".text", []string{g.text, g.axes(1, 2)})
+		scores = g.add("Where", path+".unpadded", []string{seen, scores, g.number(-1e30)})
+	}
 	weights := g.add("Softmax", path+".weights", []string{scores}, attribute{"axis", -1})
 	y := g.transpose(path+".by_token", g.add("MatMul", path+".heads", []string{weights, values}), 0, 2, 1, 3)
 	y = g.add("Reshape", path+".joined", []string{y, g.shape(0, tokens, in[1])})
@@ -338,6 +347,48 @@ func (g *graph) residual(path, v string, in tensor.Shape, l nn.Residual) (string
 		return "", err
 	}
 	return g.add("Add", path, []string{shortcut, body}), nil
+}
+
+// columns takes rows apart and joins what the parts make of their columns.
+func (g *graph) columns(path, v string, l nn.Columns) (string, error) {
+	sizes, parts := make([]int, len(l.Parts)), make([]string, len(l.Parts))
+	for i, p := range l.Parts {
+		sizes[i], parts[i] = p.Columns, fmt.Sprintf("%s.parts.%d", path, i)
+	}
+	split := g.constant(initializer{name: path + ".sizes", shape: tensor.Shape{len(sizes)}, ints: sizes})
+	g.nodes = append(g.nodes, node{op: "Split", name: path + ".split", inputs: []string{v, split}, outputs: parts, attributes: []attribute{{"axis", 1}}})
+	rows := make([]string, len(parts))
+	for i, p := range l.Parts {
+		x := parts[i]
+		if _, ok := p.Text(); ok {
+			g.text = g.add("Greater", parts[i]+".mask", []string{x, g.number(0)})
+			x = g.add("Cast", parts[i]+".tokens", []string{x}, attribute{"to", elementInt64})
+		}
+		var err error
+		rows[i], _, err = g.list(parts[i], p.Layers, x, tensor.Shape{p.Columns})
+		g.text = ""
+		if err != nil {
+			return "", err
+		}
+	}
+	return g.add("Concat", path, rows, attribute{"axis", 1}), nil
+}
+
+// textMean adds the mean over the tokens of a text, without the padding.
+func (g *graph) textMean(path, v string) string {
+	mask := g.add("Cast", path+".mask", []string{g.text}, attribute{"to", elementFloat})
+	mask = g.add("Unsqueeze", path+".weights", []string{mask, g.axes(2)})
+	sum := func(name, v string) string {
+		return g.add("ReduceSum", path+name, []string{v, g.axes(1)}, attribute{"keepdims", 0})
+	}
+	total := sum(".sum", g.add("Mul", path+".unpadded", []string{v, mask}))
+	count := g.add("Max", path+".count", []string{sum(".length", mask), g.number(1)})
+	return g.add("Div", path, []string{total, count})
+}
+
+// axes is a constant that lists dimensions.
+func (g *graph) axes(list ...int) string {
+	return g.constant(initializer{name: "axes." + strings.Join(numbers(list), "x"), shape: tensor.Shape{len(list)}, ints: list})
 }
 
 // inverseRoot is what attention multiplies its scores by.

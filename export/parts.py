@@ -23,6 +23,30 @@ class Mean(nn.Module):
         return x.mean(self.dims)
 
 
+class Columns(nn.Module):
+    """Takes rows [N, C] of a table apart, and joins what the parts make of their columns."""
+
+    def __init__(self, widths, *parts):
+        super().__init__()
+        self.widths = widths
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x):
+        return torch.cat([part(c) for part, c in zip(self.parts, x.split(self.widths, 1))], 1)
+
+
+class TextMean(nn.Module):
+    """Takes the mean over the tokens of texts [N, T, C], without the padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.mask = None
+
+    def forward(self, x):
+        mask = self.mask.unsqueeze(2)
+        return x.masked_fill(~mask, 0).sum(1) / mask.sum(1).clamp(min=1)
+
+
 class RowBatchNorm(nn.BatchNorm1d):
     """Batch normalization of the last dimension, over all the others."""
 
@@ -85,6 +109,37 @@ class Attention(nn.Module):
             scores = scores.masked_fill(later, float("-inf"))
         y = scores.softmax(-1) @ v
         return self.out(y.transpose(1, 2).reshape(n, t, c))
+
+
+class TextAttention(Attention):
+    """Attention that does not see the padding of texts."""
+
+    def forward(self, x):
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        scores = q @ k.transpose(-2, -1) * (c // self.heads) ** -0.5
+        hidden = ~self.mask[:, None, None, :]
+        if self.causal:
+            hidden = hidden | torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1)
+        y = scores.masked_fill(hidden, -1e30).softmax(-1) @ v
+        return self.out(y.transpose(1, 2).reshape(n, t, c))
+
+
+class Text(nn.Sequential):
+    """Layers for tokens [N, T], whose token 0 is padding, which ends a text."""
+
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        for m in self.modules():
+            if isinstance(m, Attention):
+                m.__class__ = TextAttention
+
+    def forward(self, x):
+        mask = (x != 0).long().cumprod(1).bool()
+        for m in self.modules():
+            if isinstance(m, (TextAttention, TextMean)):
+                m.mask = mask
+        return super().forward(x.long())
 
 
 class TransformerBlock(nn.Module):

@@ -63,6 +63,10 @@ func (l layouts) add(path string, layers nn.Layers) {
 		case nn.Residual:
 			l.add(at+".body", layer.Body)
 			l.add(at+".shortcut", layer.Shortcut)
+		case nn.Columns:
+			for k, p := range layer.Parts {
+				l.add(fmt.Sprintf("%s.parts.%d", at, k), p.Layers)
+			}
 		}
 	}
 }
@@ -93,6 +97,7 @@ func depthwise(t tensor.Tensor) tensor.Tensor {
 // module writes the code of a module.
 type module struct {
 	used map[string]bool // classes of partsSource
+	text bool            // within a text, whose padding counts nothing
 }
 
 // python returns the source of a module that builds the model and loads its weights.
@@ -191,6 +196,9 @@ func (m Model) inputText(out tensor.Shape) string {
 	case isImage(in):
 		return "float32 " + batchOf(in) + ", images [N, C, H, W] with pixels scaled as in training"
 	}
+	if columns, ok := m.Architecture.Layers[0].(nn.Columns); ok && slices.ContainsFunc(columns.Parts, func(p nn.Part) bool { _, text := p.Text(); return text }) {
+		return "float32 " + batchOf(in) + ", values scaled as in training, and tokens, which end with 0"
+	}
 	return "float32 " + batchOf(in) + ", values scaled as in training"
 }
 
@@ -224,9 +232,17 @@ func numbers(list []int) []string {
 
 // list returns an nn.Sequential of layers for samples of a shape, at an indentation.
 func (c *module) list(in tensor.Shape, layers nn.Layers, depth int) (string, error) {
+	return c.sequence("nn.Sequential", in, layers, depth)
+}
+
+// sequence is list with a class that is an nn.Sequential.
+func (c *module) sequence(class string, in tensor.Shape, layers nn.Layers, depth int) (string, error) {
+	if len(layers) == 0 {
+		return class + "()", nil
+	}
 	pad := strings.Repeat("    ", depth)
 	var b strings.Builder
-	b.WriteString("nn.Sequential(\n")
+	b.WriteString(class + "(\n")
 	for _, l := range layers {
 		out, err := after(in, l)
 		if err != nil {
@@ -268,8 +284,11 @@ func (c *module) layer(in tensor.Shape, l nn.Layer, depth int) (string, error) {
 	case nn.AvgPool2D:
 		return call("nn.AvgPool2d", pySize(l.Kernel), stride(l.Stride, l.Kernel)), nil
 	case nn.GlobalAvgPool:
-		if isImage(in) {
+		switch {
+		case isImage(in):
 			return c.part("Mean", "2", "3"), nil
+		case c.text && len(in) == 2:
+			return c.part("TextMean"), nil
 		}
 		return c.part("Mean", "1"), nil
 	case nn.Activation:
@@ -306,6 +325,8 @@ func (c *module) layer(in tensor.Shape, l nn.Layer, depth int) (string, error) {
 		return c.block(in, l), nil
 	case nn.Residual:
 		return c.residual(in, l, depth)
+	case nn.Columns:
+		return c.columns(l, depth)
 	}
 	return "", fmt.Errorf("layer %s cannot be exported to PyTorch yet", l.Type())
 }
@@ -340,6 +361,27 @@ func (c *module) residual(in tensor.Shape, l nn.Residual, depth int) (string, er
 	}
 	shortcut, err := c.list(in, l.Shortcut, depth)
 	return c.part("Residual", body, shortcut), err
+}
+
+func (c *module) columns(l nn.Columns, depth int) (string, error) {
+	pad := strings.Repeat("    ", depth+1)
+	var widths []int
+	var b strings.Builder
+	for _, p := range l.Parts {
+		class := "nn.Sequential"
+		if _, c.text = p.Text(); c.text {
+			class = "Text"
+			c.used[class], c.used["Attention"], c.used["TextAttention"], c.used["TextMean"] = true, true, true, true // Text names them
+		}
+		part, err := c.sequence(class, tensor.Shape{p.Columns}, p.Layers, depth+1)
+		c.text = false
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(",\n" + pad + part)
+		widths = append(widths, p.Columns)
+	}
+	return c.part("Columns", "["+strings.Join(numbers(widths), ", ")+"]"+b.String()), nil
 }
 
 // convolve builds a convolution.

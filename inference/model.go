@@ -135,9 +135,11 @@ type Prediction struct {
 	// Outputs are those of the network: logits of the classes, or the targets as they were
 	// scaled in training.
 	Outputs []float32
-	// Class is the name of the likeliest class, the first of equal ones, and Probabilities
-	// has one for each class: the softmax of the logits in float64.
+	// Class is the name of the likeliest class, the first of equal ones, and Index its place
+	// among Model.Classes. Probabilities has one for each class: the softmax of the logits in
+	// float64.
 	Class         string
+	Index         int
 	Probabilities []float64
 	// Values are the targets of a regression in their own units.
 	Values []float64
@@ -153,7 +155,11 @@ func (m *Model) prediction(outputs []float32) (Prediction, error) {
 	}
 	target := m.bundle.Preprocessing.Target
 	for i, q := range target.Quantities {
-		p.Values = append(p.Values, float64(float64(outputs[i])*q.Scale.StandardDeviation)+q.Scale.Mean)
+		v := float64(float64(outputs[i])*q.Scale.StandardDeviation) + q.Scale.Mean
+		if v-v != 0 {
+			return p, fault.New(fault.Invalid, "the model predicts a %s of %v: its inputs are out of scale", q.Name, v)
+		}
+		p.Values = append(p.Values, v)
 	}
 	if target.Classes == nil {
 		return p, nil
@@ -164,7 +170,7 @@ func (m *Model) prediction(outputs []float32) (Prediction, error) {
 			best = i
 		}
 	}
-	p.Class, p.Probabilities = target.Classes[best], Softmax(outputs)
+	p.Class, p.Index, p.Probabilities = target.Classes[best], best, Softmax(outputs)
 	return p, nil
 }
 

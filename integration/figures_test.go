@@ -112,7 +112,7 @@ func checkForgedFigures(t *testing.T, got training.FiguresComputed, before train
 }
 
 func TestTheLargestFiguresFitIntoAnEvent(t *testing.T) {
-	for _, classes := range []int{metrics.MaxConfused, metrics.MaxListed} {
+	for _, classes := range []int{training.MaxTestConfused, metrics.MaxConfused, metrics.MaxListed} {
 		tally := metrics.NewClassTally(classes)
 		logits := make([]float32, classes)
 		for i := range 4 * classes {
@@ -132,7 +132,8 @@ func TestTheLargestFiguresFitIntoAnEvent(t *testing.T) {
 				row[i] = 123456 // as with eight billion samples
 			}
 		}
-		e := training.FiguresComputed{Figures: metrics.Figures{Classification: &c, MajorityClass: &metrics.ClassBaseline{}}}
+		f := metrics.Figures{Classification: &c, MajorityClass: &metrics.ClassBaseline{Trained: make([]int, classes)}}
+		e := training.FiguresComputed{Figures: f, Test: &training.TestFigures{Figures: f.WithoutConfusion(training.MaxTestConfused)}}
 		raw, err := json.Marshal(e)
 		if err != nil {
 			t.Fatal(err)

@@ -71,7 +71,7 @@ func (w *world) interruptedOnce(step uint64, change func(*training.Hyperparamete
 // A checkpoint has all of the state of training, even one taken within an
 // epoch.
 func TestAForkWithNothingChangedComesToTheBitsOfItsParent(t *testing.T) {
-	for name, change := range map[string]func(*training.Hyperparameters){"plain": nil, "everything": everything} {
+	for name, change := range map[string]func(*training.Hyperparameters){"plain": nil, "everything": everything, "judged": judged} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			parent := w.interruptedOnce(8, change)

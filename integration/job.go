@@ -496,10 +496,10 @@ func (b *jobBook) foreign(job queue.Job) error {
 	return fault.New(fault.Conflict, "job %s is hosted by worker %q; ask that one", job.ID(), job.Worker())
 }
 
-// Retry submits a job again that has ended without having completed, as a new job, and
-// returns its id. A retry has the owner of the old job, or this one if that has none. It
+// Retry submits a job again that has ended without having completed, as a new job with the
+// id that newID returns, and returns that. A retry has the owner of the old job, or this one if that has none. It
 // fails like Submit, and with fault.Conflict where the job cannot be retried.
-func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.JobID, error) {
+func (h *Host) Retry(ctx context.Context, id queue.JobID, newID func() queue.JobID, owner string) (queue.JobID, error) {
 	if err := h.mayRetry(ctx); err != nil {
 		return "", err
 	}
@@ -515,7 +515,7 @@ func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.J
 		return "", err
 	}
 	s.Owner = cmp.Or(s.Owner, owner)
-	ids, err := b.submit(ctx, []queue.Submit{{Submission: s}}, nil)
+	ids, err := b.submit(ctx, []queue.Submit{{Job: newID(), Submission: s}}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -523,10 +523,10 @@ func (h *Host) Retry(ctx context.Context, id queue.JobID, owner string) (queue.J
 }
 
 // RetryGroup retries those jobs of a group that can be and were not retried before, all
-// at once. It returns the new ones, and why others are left as they are, each in the order
+// at once, with the ids that newID returns. It returns the new ones, and why others are left as they are, each in the order
 // of their submission. It fails like Submit, with fault.NotFound for a group that does
 // not exist, and with fault.Conflict where there is nothing to retry.
-func (h *Host) RetryGroup(ctx context.Context, group, owner string) (retried []queue.Submit, refused []queue.Refusal, err error) {
+func (h *Host) RetryGroup(ctx context.Context, group string, newID func() queue.JobID, owner string) (retried []queue.Submit, refused []queue.Refusal, err error) {
 	if err := h.mayRetry(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -540,7 +540,7 @@ func (h *Host) RetryGroup(ctx context.Context, group, owner string) (retried []q
 	}
 	ids := map[queue.JobID]queue.JobID{}
 	for _, job := range again {
-		ids[job.ID()] = h.config.newJobID()
+		ids[job.ID()] = newID()
 	}
 	retried, refused, err = queue.RetryGroup(all, group, ids, func(s queue.Submission) error { return b.admit(s, nil) })
 	if err != nil || len(retried) == 0 {

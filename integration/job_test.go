@@ -492,7 +492,7 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.submit(h, member("d", "z"), member("e", "d"))
-	retried, refused, err := h.RetryGroup(t.Context(), "sweep", "")
+	retried, refused, err := h.RetryGroup(t.Context(), "sweep", h.config.newJobID, "")
 	if err != nil || len(retried) != 2 || retried[0].RetryOf != "b" || retried[1].RetryOf != "c" {
 		t.Fatalf("retried as %v, %v", retried, err)
 	}
@@ -503,13 +503,13 @@ func TestAGroupIsCancelledPausedResumedAndRetriedTogether(t *testing.T) {
 		w.ended(h, s.Job, queue.StateCompleted)
 		sameOutcome(t, w.record(s.Job), want)
 	}
-	if retried, refused, err := h.RetryGroup(t.Context(), "sweep", ""); err != nil || len(retried) != 0 || len(refused) != 2 {
+	if retried, refused, err := h.RetryGroup(t.Context(), "sweep", h.config.newJobID, ""); err != nil || len(retried) != 0 || len(refused) != 2 {
 		t.Errorf("retried again, with d and e left: %v, %v, %v", retried, refused, err)
 	}
-	if _, _, err := h.RetryGroup(t.Context(), "nobody", ""); fault.KindOf(err) != fault.NotFound {
+	if _, _, err := h.RetryGroup(t.Context(), "nobody", h.config.newJobID, ""); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a group that does not exist was retried: %v", err)
 	}
-	if _, _, err := h.RetryGroup(t.Context(), "done", ""); fault.KindOf(err) != fault.Conflict {
+	if _, _, err := h.RetryGroup(t.Context(), "done", h.config.newJobID, ""); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("retried again: %v", err)
 	}
 	if err := h.Cancel(t.Context(), Target{Group: "nobody"}, ""); fault.KindOf(err) != fault.NotFound {
@@ -530,7 +530,7 @@ func TestAGroupThatIsRetriedTwiceAtTheSameTimeIsRetriedOnce(t *testing.T) {
 	ids, armed := 0, false
 	second := make(chan error, 1)
 	between := func() {
-		_, _, err := h.RetryGroup(context.Background(), "sweep", "")
+		_, _, err := h.RetryGroup(context.Background(), "sweep", h.config.newJobID, "")
 		second <- err
 	}
 	h = w.jobHost(func(c *HostConfig) {
@@ -560,7 +560,7 @@ func TestAGroupThatIsRetriedTwiceAtTheSameTimeIsRetriedOnce(t *testing.T) {
 		}
 	}
 	ids, armed = 0, true
-	_, _, first := h.RetryGroup(t.Context(), "sweep", "")
+	_, _, first := h.RetryGroup(t.Context(), "sweep", h.config.newJobID, "")
 	errs := []error{first, <-second}
 	if (errs[0] == nil) == (errs[1] == nil) || fault.KindOf(errors.Join(errs...)) != fault.Conflict {
 		t.Errorf("retried: %v", errs)

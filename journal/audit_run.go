@@ -109,12 +109,16 @@ func follows(r RunRecord, e training.Event) training.Event {
 		return e
 	case training.EpochCompleted:
 		e.Step = e.Epoch * perEpoch
+		e.Monitored = r.Session.Hyperparameters.Judged(e.Monitored, e.ValAccuracy)
+		return e
+	case training.EvaluationCompleted:
+		e.Monitored = r.Session.Hyperparameters.Judged(e.Monitored, e.ValAccuracy)
 		return e
 	case training.EpochReproduced:
 		e.Step = e.Epoch * perEpoch
 		return e
 	case training.EarlyStopped:
-		e.Step = e.Epoch * perEpoch
+		e.Step, e.Monitor = e.Epoch*perEpoch, r.Session.Hyperparameters.Monitor
 		return e
 	case training.CheckpointCommitted:
 		e.SessionID, e.Dir = r.Session.ID, checkpoint.DirOf(e.Step)
@@ -132,8 +136,7 @@ func follows(r RunRecord, e training.Event) training.Event {
 		return training.RunFailed{Reason: r.Saga.Context.Reason}
 	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,
 		training.DatasetLoadFailed, training.DatasetUnloaded, training.ModelInitializationFailed,
-		training.EvaluationCompleted, training.CheckpointFailed, training.TrainingInterrupted, training.TrainingFailed,
-		training.Remark:
+		training.CheckpointFailed, training.TrainingInterrupted, training.TrainingFailed, training.Remark:
 		// No field has only one right value.
 	}
 	return e

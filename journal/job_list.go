@@ -108,6 +108,9 @@ func ReadJobs(ctx context.Context, store eventstore.Store) (jobs *JobList, err e
 	return jobs, err
 }
 
+// Latest means the newest run where a run is named.
+const Latest = "latest"
+
 // Resolve returns the run or the job that name means: an id, the beginning of exactly
 // one id, or "latest", the one that was submitted last, or started last where it never was.
 // It fails like RunList.Resolve.
@@ -135,7 +138,7 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 			latest.at, latest.id = at, id
 		}
 	}
-	if name == "latest" && latest.id != "" {
+	if name == Latest && latest.id != "" {
 		return latest.id, nil
 	}
 	return all.Resolve(name)

@@ -239,7 +239,7 @@ func (l *RunList) Resolve(name string) (training.RunID, error) {
 	if len(l.Runs) == 0 {
 		return "", &RunNotFoundError{Name: name}
 	}
-	if name == "latest" {
+	if name == Latest {
 		return l.Runs[len(l.Runs)-1].RunID, nil
 	}
 	var matches []string

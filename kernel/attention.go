@@ -40,9 +40,13 @@ const AttentionBlock = 64
 // are all -Inf, its e_j and Inv are NaN, and with them all of its y.
 //
 // Max and Inv [Batch,Heads,Tokens] are kept for the gradient; scores are not.
+//
+// Text [Batch,Tokens] of int32 may be absent. Where it is given, a sequence ends before
+// its first token 0, which is padding: Tokens above is the length of the sequence, and
+// at the positions after it Y, Max and Inv are +0. So the padding changes no bit.
 type Attention struct {
 	AttentionShape
-	QKV, Y, Max, Inv Span
+	QKV, Y, Max, Inv, Text Span
 }
 
 // AttentionGrad computes DQKV[Batch,Tokens,3*width]. With p as in Attention,
@@ -55,9 +59,11 @@ type Attention struct {
 //	dq   = a chain of fused multiply-adds ds_j*k_j over ascending j in [0, n)
 //	dk_j, dv_j = chains of fused multiply-adds ds_j*q_i and p_j*dy_i over
 //	       ascending query i, of the blocks whose n is above j
+//
+// Text is that of Attention; DQKV is +0 at the positions after a sequence.
 type AttentionGrad struct {
 	AttentionShape
-	QKV, Y, Max, Inv, DY, DQKV Span
+	QKV, Y, Max, Inv, DY, DQKV, Text Span
 }
 
 // Operation returns OpAttention.
@@ -101,6 +107,7 @@ func (a Attention) operands() []operand {
 		{field: "Y", span: a.Y, want: values, written: true},
 		{field: "Max", span: a.Max, want: statistics, written: true},
 		{field: "Inv", span: a.Inv, want: statistics, written: true},
+		{field: "Text", span: a.Text, want: elements(a.Batch, a.Tokens), optional: true},
 	}
 }
 
@@ -117,6 +124,7 @@ func (a AttentionGrad) operands() []operand {
 		{field: "Inv", span: a.Inv, want: statistics},
 		{field: "DY", span: a.DY, want: values},
 		{field: "DQKV", span: a.DQKV, want: triple(values), written: true},
+		{field: "Text", span: a.Text, want: elements(a.Batch, a.Tokens), optional: true},
 	}
 }
 

@@ -20,6 +20,10 @@ func valid() map[Operation]Instruction {
 		OpDropout:        Dropout{X: at(1, 12), Y: at(2, 12), Rate: 0.5, Stream: 3, First: 7},
 		OpEmbedding:      Embedding{M: 3, N: 4, V: 5, Tokens: at(1, 3), Table: at(2, 20), Y: at(3, 12)},
 		OpEmbeddingGrad:  EmbeddingGrad{M: 3, N: 4, V: 5, Tokens: at(1, 3), DY: at(2, 12), DTable: at(3, 20)},
+		OpCopyColumns:    CopyColumns{M: 3, N: 4, XN: 6, XFirst: 2, YN: 5, YFirst: 1, X: at(1, 18), Y: at(2, 15)},
+		OpTokenColumns:   TokenColumns{M: 3, N: 4, XN: 6, First: 2, X: at(1, 18), Y: at(2, 12)},
+		OpMeanTokens:     MeanTokens{M: 3, T: 2, N: 4, Tokens: at(1, 6), X: at(2, 24), Y: at(3, 12)},
+		OpMeanTokensGrad: MeanTokensGrad{M: 3, T: 2, N: 4, Tokens: at(1, 6), DY: at(2, 12), DX: at(3, 24)},
 		OpRunningAverage: RunningAverage{Running: at(1, 12), Batch: at(2, 12), Momentum: 0.1, Factor: 1.5},
 		OpClipNorm:       ClipNorm{Grad: at(1, 12), Norm: at(2, 1), MaxNorm: 1},
 		OpLayerNorm: LayerNorm{M: 3, N: 4, Epsilon: 1e-5, X: at(1, 12), Gain: at(2, 4), Bias: at(3, 4), Y: at(4, 12),
@@ -37,8 +41,11 @@ func valid() map[Operation]Instruction {
 			Bias: at(5, 4), Y: at(6, 12)},
 		OpMeanSquaredError: MeanSquaredError{M: 3, N: 4, Scale: 1, Prediction: at(1, 12), Target: at(2, 12), Loss: at(3, 3),
 			DPrediction: at(4, 12)},
-		OpStoreBF16: StoreBF16{X: at(1, 11), Y: at(2, 6)},
-		OpLoadBF16:  LoadBF16{X: at(1, 6), Y: at(2, 11)},
+		OpAbsoluteError: AbsoluteError{M: 3, N: 4, Scale: 1, Delta: 2, Prediction: at(1, 12), Target: at(2, 12), Loss: at(3, 3),
+			DPrediction: at(4, 12)},
+		OpReweightLoss: ReweightLoss{M: 3, N: 4, Gamma: 2, Loss: at(1, 3), Weight: at(2, 3), DLogits: at(3, 12)},
+		OpStoreBF16:    StoreBF16{X: at(1, 11), Y: at(2, 6)},
+		OpLoadBF16:     LoadBF16{X: at(1, 6), Y: at(2, 11)},
 	}
 }
 
@@ -75,8 +82,8 @@ func TestLayerInstructionsRefuseUnsuitableOperands(t *testing.T) {
 			t.Errorf("%T is %s, want %s", in, in.Operation(), op)
 		}
 		for _, o := range operandsOf(in) {
-			if op == OpMeanSquaredError && o.field == "DPrediction" {
-				check(t, "no gradient", alter(t, in, o.field, func(Span) Span { return Span{} }), "")
+			if o.optional {
+				check(t, o.field+" absent", alter(t, in, o.field, func(Span) Span { return Span{} }), "")
 			} else {
 				check(t, o.field+" absent", alter(t, in, o.field, func(Span) Span { return Span{} }), o.field)
 			}
@@ -104,6 +111,7 @@ func TestLayerInstructionsRefuseOverlaps(t *testing.T) {
 		OpLayerNorm: {{"Y", "X"}}, OpRMSNorm: {{"Y", "X"}}, OpBatchNormApply: {{"Y", "X"}},
 		OpLayerNormGrad: {{"DX", "DY"}}, OpRMSNormGrad: {{"DX", "DY"}}, OpBatchNormGrad: {{"DX", "DY"}},
 		OpMeanSquaredError: {{"DPrediction", "Prediction"}},
+		OpAbsoluteError:    {{"DPrediction", "Prediction"}},
 	}
 	for op, in := range valid() {
 		all := operandsOf(in)
@@ -139,6 +147,9 @@ func TestLayerInstructionsRefuseBadNumbers(t *testing.T) {
 		mse := v[OpMeanSquaredError].(MeanSquaredError)
 		mse.Scale = bad
 		check(t, "no number", mse, "Scale")
+		absolute := v[OpAbsoluteError].(AbsoluteError)
+		absolute.Scale = bad
+		check(t, "no number", absolute, "Scale")
 	}
 	for _, bad := range []float32{nan, inf, -1, 1} {
 		in := v[OpDropout].(Dropout)
@@ -155,6 +166,10 @@ func TestLayerInstructionsRefuseBadNumbers(t *testing.T) {
 		clip := v[OpClipNorm].(ClipNorm)
 		clip.MaxNorm = bad
 		check(t, "no norm", clip, "MaxNorm")
+		absolute, focal := v[OpAbsoluteError].(AbsoluteError), v[OpReweightLoss].(ReweightLoss)
+		absolute.Delta, focal.Gamma = bad, bad
+		check(t, "no limit", absolute, "Delta")
+		check(t, "no exponent", focal, "Gamma")
 		layer, rms := v[OpLayerNorm].(LayerNorm), v[OpRMSNorm].(RMSNorm)
 		batch, apply := v[OpBatchNorm].(BatchNorm), v[OpBatchNormApply].(BatchNormApply)
 		layer.Epsilon, rms.Epsilon, batch.Epsilon, apply.Epsilon = bad, bad, bad, bad

@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"reprise/internal/detmath"
 )
@@ -241,7 +242,7 @@ func (t *ClassTally) Figures() Classification {
 		f.Omitted = append(f.Omitted, fmt.Sprintf("the figures of each class, since there are more than %d classes", MaxListed))
 	}
 	if t.confusion == nil {
-		f.Omitted = append(f.Omitted, fmt.Sprintf("the confusion matrix, since there are more than %d classes", MaxConfused))
+		f.Omitted = append(f.Omitted, tooManyConfused(MaxConfused))
 	}
 	for from := 0; from < len(t.confusion); from += len(classes) {
 		f.Confusion = append(f.Confusion, append([]int(nil), t.confusion[from:from+len(classes)]...))
@@ -250,6 +251,10 @@ func (t *ClassTally) Figures() Classification {
 		f.Omitted = append(f.Omitted, fmt.Sprintf("ROC AUC and PR AUC, since there are more than %d scores", t.most))
 	}
 	return f
+}
+
+func tooManyConfused(most int) string {
+	return fmt.Sprintf("the confusion matrix, since there are more than %d classes", most)
 }
 
 // classes returns the figures of each class.
@@ -360,6 +365,9 @@ type ClassBaseline struct {
 	BalancedAccuracy *float64 `json:"balanced_accuracy"`
 	// LogLoss is nil if a class occurs that the training split does not have.
 	LogLoss *float64 `json:"log_loss"`
+	// Trained is how often each class occurs in the training split, of up to MaxListed
+	// classes: what the baseline for other data needs.
+	Trained []int `json:"trained,omitempty"`
 }
 
 // Baseline returns the figures of the baseline for the samples so far. trained is how often
@@ -372,6 +380,9 @@ func (t *ClassTally) Baseline(trained []int) ClassBaseline {
 		occurring += min(n, 1)
 	}
 	b.BalancedAccuracy = ratio(min(t.support[b.Class], 1), occurring)
+	if len(trained) <= MaxListed {
+		b.Trained = slices.Clone(trained)
+	}
 	return b
 }
 

@@ -12,6 +12,11 @@ type Figures struct {
 	TokenFrequencies *Text `json:"token_frequencies,omitempty"`
 }
 
+// None reports whether there are no figures.
+func (f Figures) None() bool {
+	return f.Classification == nil && f.MajorityClass == nil && f.Targets == nil && f.Text == nil && f.TokenFrequencies == nil
+}
+
 // Target has the figures of a quantity, and those of a model that always predicts its mean
 // in the training split.
 type Target struct {

@@ -55,8 +55,13 @@ func TestTheBaselineOfClassesPredictsTheMostFrequentOneOfTraining(t *testing.T) 
 }
 
 func TestWithoutSamplesNothingIsDefined(t *testing.T) {
+	baseline := NewClassTally(3).Baseline([]int{1, 2, 3})
+	if !slices.Equal(baseline.Trained, []int{1, 2, 3}) {
+		t.Errorf("baseline %+v", baseline)
+	}
+	baseline.Trained = nil // which is of other samples
 	for name, figures := range map[string]any{
-		"classes": NewClassTally(3).Figures(), "baseline": NewClassTally(3).Baseline([]int{1, 2, 3}),
+		"classes": NewClassTally(3).Figures(), "baseline": baseline,
 		"quantity": (&ValueTally{}).Figures(), "text": TextOf(0, 0, 0, 0), "text baseline": TextBaseline(0, []int{1}, []int{0}),
 	} {
 		raw, err := json.Marshal(figures)

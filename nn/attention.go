@@ -66,7 +66,7 @@ func (l Attention) build(b *builder, in int) (int, *LayerError) {
 	if err != nil {
 		return 0, err
 	}
-	heads := b.add(node{op: attending{heads: l.Heads, causal: l.Causal}, inputs: []int{qkv}}, shape)
+	heads := b.add(node{op: attending{heads: l.Heads, causal: l.Causal}, inputs: b.withText(qkv)}, shape)
 	return b.part("out", Linear{Units: shape[1], NoBias: l.NoBias}, heads)
 }
 
@@ -135,14 +135,15 @@ func (b *builder) branch(in int, parts []named) (int, *LayerError) {
 	return b.sum(in, v), nil
 }
 
-// attending is the operation between the two linear layers of an attention.
+// attending is the operation between the two linear layers of an attention. It may have
+// a second input, the tokens of a text.
 type attending struct {
 	heads  int
 	causal bool
 }
 
 func (a attending) needs(in tensor.Shape) needs {
-	return needs{x: true, y: true, saved: []int{a.heads * in[0], a.heads * in[0]}}
+	return needs{x: true, y: true, second: true, saved: []int{a.heads * in[0], a.heads * in[0]}}
 }
 
 func (a attending) shape(o operands) kernel.AttentionShape {
@@ -152,11 +153,11 @@ func (a attending) shape(o operands) kernel.AttentionShape {
 }
 
 func (a attending) forward(dst []kernel.Instruction, o operands) []kernel.Instruction {
-	return append(dst, kernel.Attention{AttentionShape: a.shape(o), QKV: o.x, Y: o.y, Max: o.saved[0], Inv: o.saved[1]})
+	return append(dst, kernel.Attention{AttentionShape: a.shape(o), QKV: o.x, Y: o.y, Max: o.saved[0], Inv: o.saved[1], Text: o.other})
 }
 
 func (a attending) backward(dst []kernel.Instruction, o operands) []kernel.Instruction {
 	return append(dst, kernel.AttentionGrad{
-		AttentionShape: a.shape(o), QKV: o.x, Y: o.y, Max: o.saved[0], Inv: o.saved[1], DY: o.dy, DQKV: o.dx,
+		AttentionShape: a.shape(o), QKV: o.x, Y: o.y, Max: o.saved[0], Inv: o.saved[1], DY: o.dy, DQKV: o.dx, Text: o.other,
 	})
 }

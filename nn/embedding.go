@@ -7,7 +7,8 @@ import (
 
 // Embedding replaces each of a sample's T tokens by a row of its parameter
 // "weight" [Vocabulary, Width]: [T] becomes [T, Width]. It must come first in
-// an architecture, whose samples are then tokens instead of numbers.
+// an architecture, whose samples are then tokens instead of numbers, or in a part of
+// Columns.
 type Embedding struct {
 	Vocabulary, Width int
 }
@@ -27,7 +28,7 @@ func (Embedding) Type() string { return "embedding" }
 func (Position) Type() string { return "position" }
 
 func (l Embedding) build(b *builder, in int) (int, *LayerError) {
-	if in != 0 || !topLevel(b.path) {
+	if (in != 0 || !topLevel(b.path)) && (b.text == 0 || in != b.text) {
 		return 0, &LayerError{Layer: l.Type(), Field: "input", Got: "another layer's output", Want: "the samples' tokens",
 			Fix: "put it first, and only once"}
 	}

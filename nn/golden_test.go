@@ -54,9 +54,32 @@ func goldenModels() map[string]struct {
 			PlanConfig{BatchSize: 6, Microbatches: 2, Regularization: Regularization{ClipNorm: 1}, Optimizer: adamw, Seed: 5, Precision: BF16}},
 		"resnet bf16": {ResNet(tensor.Shape{9, 8, 3}, 1, 5, 4),
 			PlanConfig{BatchSize: 6, Shards: 2, Regularization: Regularization{ClipNorm: 0.5}, Optimizer: sgd, Precision: BF16}},
+		"text":      {textModel(), PlanConfig{BatchSize: 6, Shards: 2, Microbatches: 2, Optimizer: adamw, Seed: 7}},
+		"text bf16": {textModel(), PlanConfig{BatchSize: 6, Optimizer: Optimizer{Name: Adam}, Seed: 7, Precision: BF16}},
 		"vit": {ViT(tensor.Shape{8, 6, 2}, 2, 1, 3, 18, 0.2, 4),
 			PlanConfig{BatchSize: 5, Optimizer: adamw, Seed: 6}},
+		"mlp weighted": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.ReLU, 5),
+			PlanConfig{BatchSize: 9, Shards: 2, Weighted: true, Regularization: Regularization{LabelSmoothing: 0.1}, Optimizer: Optimizer{Name: Adam}}},
+		"mlp focal": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.ReLU, 5),
+			PlanConfig{BatchSize: 9, Weighted: true, Microbatches: 2, Regularization: Regularization{Loss: Loss{Name: LossFocal, Gamma: 1.5}}, Optimizer: Optimizer{Name: Adam}}},
+		"mlp mae": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.Tanh, 19),
+			PlanConfig{BatchSize: 9, Shards: 2, Objective: MeanSquaredError, Regularization: Regularization{Loss: Loss{Name: LossMAE}}, Optimizer: Optimizer{Name: Adam}}},
+		"mlp huber": {MLP(tensor.Shape{7, 3, 1}, []int{33}, kernel.Tanh, 3),
+			PlanConfig{BatchSize: 9, Objective: MeanSquaredError, Regularization: Regularization{Loss: Loss{Name: LossHuber, Delta: 0.5}}, Optimizer: sgd}},
 	}
+}
+
+// textModel has two texts, one of them with a transformer, and numbers.
+func textModel() Architecture {
+	return Architecture{Input: tensor.Shape{30}, Layers: Layers{
+		Columns{Parts: []Part{
+			{Columns: 3},
+			{Columns: 17, Layers: Layers{Embedding{Vocabulary: 29, Width: 12}, Position{}, Dropout{Rate: 0.1},
+				TransformerBlock{Heads: 3, Dropout: 0.1}, LayerNorm{}, GlobalAvgPool{}}},
+			{Columns: 10, Layers: Layers{Embedding{Vocabulary: 11, Width: 5}, GlobalAvgPool{}}},
+		}},
+		Linear{Units: 9}, Activation{Kind: kernel.ReLU}, Linear{Units: 3},
+	}}
 }
 
 // randomBatch returns a random batch for the trainer's model.
@@ -66,12 +89,18 @@ func randomBatch(trainer *Trainer, seed uint64, rows int) Batch {
 	if vocabulary, tokens := p.arch.tokenInput(); tokens {
 		b.Tokens = randomLabels(seed+1, rows*p.Features(), vocabulary)
 	} else {
-		b.Inputs = random(seed+1000, rows*p.Features())
+		b.Inputs = randomInputs(p.arch, seed+1000, rows)
 	}
 	if p.config.Objective == MeanSquaredError {
 		b.Targets = random(seed+2, rows*p.Outputs())
 	} else {
 		b.Labels = randomLabels(seed, rows*p.Labels(), p.Classes())
+	}
+	if p.config.Weighted {
+		b.Weights = random(seed+3, rows*p.Labels())
+		for i, w := range b.Weights {
+			b.Weights[i] = 1 + w
+		}
 	}
 	return b
 }

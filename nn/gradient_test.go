@@ -19,6 +19,29 @@ func random(seed uint64, n int) []float32 {
 	return out
 }
 
+// randomInputs returns the inputs of samples for a test: numbers, and texts with more or
+// less padding where the architecture takes some.
+func randomInputs(arch Architecture, seed uint64, rows int) []float32 {
+	width := elements(arch.Input)
+	x := random(seed, rows*width)
+	columns, _ := arch.Layers[0].(Columns)
+	at := 0
+	for i, p := range columns.Parts {
+		vocabulary, text := p.Text()
+		for r := 0; r < rows && text; r++ {
+			tokens := x[r*width+at:][:p.Columns]
+			length := int(randomLabels(seed+uint64(100*i+r), 1, p.Columns+1)[0])
+			for k, token := range randomLabels(seed+uint64(7*i+r), p.Columns, vocabulary-1) {
+				if tokens[k] = 0; k < length {
+					tokens[k] = float32(1 + token)
+				}
+			}
+		}
+		at += p.Columns
+	}
+	return x
+}
+
 // randomLabels returns n labels for a test.
 func randomLabels(seed uint64, n, classes int) []int32 {
 	out := make([]int32, n)
@@ -98,6 +121,12 @@ func graphCases() map[string]Architecture {
 		return Conv2D{Channels: channels, Kernel: Square(3), Stride: Square(stride), Padding: Padding{H: 1, W: 1}, NoBias: true}
 	}
 	tanh := Activation{Kind: kernel.Tanh}
+	table := func(columns int, parts ...Part) Architecture {
+		return Architecture{Input: tensor.Shape{columns}, Layers: Layers{Columns{Parts: parts}, Linear{Units: 4}, tanh, Linear{Units: 3}}}
+	}
+	words := func(columns, vocabulary int, layers ...Layer) Part {
+		return Part{Columns: columns, Layers: append(append(Layers{Embedding{Vocabulary: vocabulary, Width: 4}}, layers...), GlobalAvgPool{})}
+	}
 	return map[string]Architecture{
 		"batch norm":          image(conv(3, 1), BatchNorm{}, tanh),
 		"depthwise":           image(conv(3, 1), DepthwiseConv2D{Kernel: Size{H: 3, W: 2}, Padding: Padding{H: 1}}, tanh),
@@ -126,6 +155,12 @@ func graphCases() map[string]Architecture {
 		"transformer":             text(Position{}, TransformerBlock{Heads: 2, Causal: true, Expansion: 2}, LayerNorm{}),
 		"transformer rms dropout": text(TransformerBlock{Heads: 1, Norm: "rms_norm", Activation: kernel.SiLU, Dropout: 0.2}, TransformerBlock{Heads: 2}),
 		"sequence to one":         text(GlobalAvgPool{}),
+		"text":                    table(5, words(5, 7)),
+		"text and numbers":        table(8, Part{Columns: 2}, words(5, 7), Part{Columns: 1, Layers: Layers{Linear{Units: 2}, tanh}}),
+		"texts and a category":    table(10, words(5, 7, Linear{Units: 3}, tanh), words(1, 4), words(4, 6)),
+		"text transformer":        table(7, Part{Columns: 1}, words(6, 7, Position{}, TransformerBlock{Heads: 2, Expansion: 2, Dropout: 0.2}, LayerNorm{})),
+		"text transformer causal": table(6, words(6, 7, TransformerBlock{Heads: 1, Causal: true, Norm: "rms_norm"}, Residual{Body: Layers{Attention{Heads: 2}}})),
+		"text without pooling":    table(3, Part{Columns: 3, Layers: Layers{Embedding{Vocabulary: 5, Width: 2}, Flatten{}}}),
 		"gpt":                     GPT(4, 5, 2, 2, 4, 0.1),
 		"vit":                     ViT(tensor.Shape{4, 4, 1}, 2, 1, 2, 4, 0, 3),
 		"resnet":                  ResNet(tensor.Shape{5, 6, 1}, 1, 2, 3),
@@ -148,6 +183,29 @@ func TestGraphGradientsMatchCentralDifferences(t *testing.T) {
 			t.Parallel()
 			checkGradients(t, MLP(tensor.Shape{3}, []int{4}, kernel.Tanh, 2), PlanConfig{Objective: MeanSquaredError, Shards: shards})
 		})
+	}
+	for name, config := range lossCases() {
+		for _, shards := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s/%d", name, shards), func(t *testing.T) {
+				t.Parallel()
+				config.Shards, config.Microbatches = shards, 2
+				checkGradients(t, MLP(tensor.Shape{3}, []int{4}, kernel.Tanh, 3), config)
+			})
+		}
+	}
+}
+
+// lossCases are the losses besides those that every objective has by itself.
+func lossCases() map[string]PlanConfig {
+	of := func(l Loss) Regularization { return Regularization{Loss: l} }
+	return map[string]PlanConfig{
+		"mae":            {Objective: MeanSquaredError, Regularization: of(Loss{Name: LossMAE})},
+		"huber":          {Objective: MeanSquaredError, Regularization: of(Loss{Name: LossHuber})},
+		"huber narrow":   {Objective: MeanSquaredError, Regularization: of(Loss{Name: LossHuber, Delta: 0.3})},
+		"focal":          {Regularization: of(Loss{Name: LossFocal})},
+		"focal below 1":  {Regularization: of(Loss{Name: LossFocal, Gamma: 0.5})},
+		"weighted":       {Weighted: true, Regularization: Regularization{LabelSmoothing: 0.1}},
+		"weighted focal": {Weighted: true, Regularization: of(Loss{Name: LossFocal, Gamma: 3})},
 	}
 }
 
@@ -174,10 +232,13 @@ func checkGradients(t *testing.T, arch Architecture, config PlanConfig) {
 	if vocabulary, tokens := arch.tokenInput(); tokens {
 		copy(m.ints(input), randomLabels(3, input.Len, vocabulary))
 	} else {
-		copy(m.at(input), widen(random(1, input.Len)))
+		copy(m.at(input), widen(randomInputs(arch, 1, rows)))
 	}
 	copy(m.ints(labels), randomLabels(2, labels.Len, plan.Classes()))
 	copy(m.at(labels), widen(random(4, labels.Len)))
+	if config.Weighted {
+		copy(m.at(plan.weights.span(0, rows)), []float64{2, 0.5, 0, 3})
+	}
 	loss := func() float64 {
 		if err := exec.Run(kernel.Scalars{Step: 3, Seed: config.Seed}); err != nil {
 			t.Fatal(err)

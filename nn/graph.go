@@ -41,6 +41,10 @@ type operation interface {
 // needs tells the planner what an operation requires.
 type needs struct {
 	x, y bool // the backward pass reads the operation's input, its output
+	// second: the backward pass reads the second input.
+	second bool
+	// tokens: the output is integers, which no precision packs.
+	tokens bool
 	// saved are the sizes of additional arrays that the forward pass keeps for
 	// the backward pass, in elements per sample.
 	saved []int
@@ -66,7 +70,7 @@ type operands struct {
 	rows, first int
 	in, out     tensor.Shape // of one sample
 	x, y        kernel.Span
-	other       kernel.Span // the second input of a sum
+	other       kernel.Span // the second input
 	saved       []kernel.Span
 	params      []kernel.Span
 	dy, dx      kernel.Span
@@ -100,6 +104,7 @@ type builder struct {
 	layer int    // of the architecture
 	path  string // of the layer being written, such as "layers.3.body.0"
 	next  Layer  // the one after it in its list, or nil
+	text  int    // the value of the tokens, within a part of Columns that is a text; or 0
 }
 
 // build writes out the architecture, or returns a *LayerError.

@@ -45,6 +45,7 @@ const (
 //	{"type": "attention", "heads": 4, "causal": true}
 //	{"type": "transformer_block", "heads": 4, "causal": true, "dropout": 0.1}
 //	{"type": "residual", "body": [...], "shortcut": [...]}
+//	{"type": "columns", "parts": [{"columns": 64, "layers": [...]}, {"columns": 5}]}
 //
 // Sizes are one number for both directions or [height, width]; "padding" also
 // takes "same" and "valid". Unknown types and keys are refused.

@@ -20,7 +20,7 @@ func layerTypes() []string {
 	return []string{
 		"linear", "conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool", "activation",
 		"batch_norm", "layer_norm", "rms_norm", "dropout", "flatten", "tokens",
-		"embedding", "position", "attention", "transformer_block", "residual",
+		"embedding", "position", "attention", "transformer_block", "residual", "columns",
 	}
 }
 
@@ -264,6 +264,22 @@ func (l Residual) MarshalJSON() ([]byte, error) {
 	}{l.Type(), l.Body, l.Shortcut})
 }
 
+// MarshalJSON encodes the layer with its type; see Layer.
+func (l Columns) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type  string `json:"type"`
+		Parts []Part `json:"parts"`
+	}{l.Type(), l.Parts})
+}
+
+// MarshalJSON encodes the number of columns, and the layers if there are any.
+func (p Part) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Columns int    `json:"columns"`
+		Layers  Layers `json:"layers,omitempty"`
+	}{p.Columns, p.Layers})
+}
+
 // decodeLayer decodes one layer of a list.
 func decodeLayer(index int, data []byte, depth int) (Layer, *LayerError) {
 	f, err := objectFields(data)
@@ -338,6 +354,8 @@ func (f *fields) decode() Layer {
 		}
 	case Residual{}.Type():
 		return Residual{Body: f.layers("body"), Shortcut: f.layers("shortcut")}
+	case Columns{}.Type():
+		return Columns{Parts: f.parts("parts")}
 	}
 	return nil
 }
@@ -451,6 +469,34 @@ func (f *fields) layers(key string) Layers {
 		f.err = err
 	}
 	return out
+}
+
+// parts decodes a list of parts of a row.
+func (f *fields) parts(key string) []Part {
+	raw, ok := f.take(key)
+	if !ok {
+		return nil
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil || len(list) > MaxLayers {
+		f.wrong(key, raw, fmt.Sprintf("a list of at most %d parts", MaxLayers), `write [{"columns": 5}]`)
+		return nil
+	}
+	parts := make([]Part, len(list))
+	for i, raw := range list {
+		p, err := objectFields(raw)
+		if err != nil {
+			f.wrong(fmt.Sprintf("%s[%d]", key, i), raw, "an object", `write {"columns": 5}`)
+			return nil
+		}
+		p.index, p.layer, p.depth = f.index, f.layer, f.depth
+		parts[i] = Part{Columns: p.int("columns"), Layers: p.layers("layers")}
+		if p.finish() != nil && f.err == nil {
+			f.err = p.err
+			f.err.Field = fmt.Sprintf("%s[%d].%s", key, i, f.err.Field)
+		}
+	}
+	return parts
 }
 
 func (f *fields) size(key string) Size {

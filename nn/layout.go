@@ -37,6 +37,7 @@ type buffer struct {
 	offset       int
 	kept         bool // an output that the backward pass reads
 	packed       bool // as two bfloat16 per element
+	tokens       bool // integers
 }
 
 // size returns the elements of memory that a buffer takes for a number of rows.
@@ -125,6 +126,7 @@ func (l *layout) forward() {
 		}
 		if b == noBuffer {
 			b = l.new(elements(g.values[n.output]), 0, i)
+			l.buffers[b].tokens = needs.tokens
 		}
 		l.value[n.output] = b
 		if last := l.lastRead(n.output); b >= 0 {
@@ -174,7 +176,7 @@ func (l *layout) lastRead(v int) int {
 			continue
 		}
 		last = max(last, i)
-		if back && needs.x {
+		if back && (needs.x || needs.second && len(n.inputs) > 1 && n.inputs[1] == v) {
 			last = max(last, l.backAt(i))
 		}
 		if l.aliases(needs) {

@@ -37,7 +37,13 @@ func (BatchNorm) Type() string { return "batch_norm" }
 
 func (l LayerNorm) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
 func (l RMSNorm) build(b *builder, in int) (int, *LayerError)   { return b.leaf(l, in) }
-func (l BatchNorm) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
+
+func (l BatchNorm) build(b *builder, in int) (int, *LayerError) {
+	if err := b.refuseText(l.Type(), in); err != nil {
+		return 0, err
+	}
+	return b.leaf(l, in)
+}
 
 func (LayerNorm) output(in tensor.Shape) (tensor.Shape, *LayerError) { return in, nil }
 func (RMSNorm) output(in tensor.Shape) (tensor.Shape, *LayerError)   { return in, nil }

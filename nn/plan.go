@@ -46,8 +46,11 @@ type PlanConfig struct {
 	Shards int
 	// Objective is cross_entropy by default.
 	Objective Objective
-	// Regularization changes the loss and the gradient of a step.
+	// Regularization says which loss is minimised, and changes it and its gradient.
 	Regularization
+	// Weighted says that the labels of a training step come with weights, by which
+	// their losses and gradients are multiplied. Those of an evaluation do not.
+	Weighted bool
 	// Optimizer is the update rule; zero values mean its defaults.
 	Optimizer Optimizer
 	// Seed keys dropout.
@@ -102,6 +105,7 @@ type Plan struct {
 	gradients int           // offset of the first shard's block
 	input     place
 	labels    place // or targets
+	weights   place // of the labels, if they have any
 	losses    place
 	correct   place
 	norm      kernel.Span // of the last step's gradient, if it is clipped
@@ -202,7 +206,7 @@ func (c PlanConfig) withDefaults() (PlanConfig, error) {
 	if err := c.Optimizer.Validate(); err != nil {
 		return c, err
 	}
-	c.Optimizer = c.Optimizer.WithDefaults()
+	c.Optimizer, c.Loss = c.Optimizer.WithDefaults(), c.Loss.WithDefaults()
 	return c, nil
 }
 
@@ -211,7 +215,11 @@ func (c PlanConfig) validateLoss() error {
 	if c.Objective != CrossEntropy && c.Objective != MeanSquaredError {
 		return &fault.FieldError{Field: "objective", Value: strconv.Quote(string(c.Objective)), Problem: "must be cross_entropy or mean_squared_error", Fix: "correct the name"}
 	}
-	return joined(c.ValidateRegularization(), c.fits(c.Objective))
+	var weighted error
+	if c.Weighted && c.Objective != CrossEntropy {
+		weighted = &fault.FieldError{Field: "weighted", Value: "true", Problem: "must be false without classes", Fix: "leave it out"}
+	}
+	return joined(c.ValidateRegularization(), c.fits(c.Objective), weighted)
 }
 
 // checkRows fails if a batch has more values between two layers than kernels
@@ -310,6 +318,9 @@ func (p *Plan) lay() error {
 	}
 	p.labels, p.losses, p.correct = a.perRow(rows, targets), a.perRow(rows, p.Labels()), a.perRow(rows, p.Labels())
 	p.norm = kernel.Span{Offset: a.take(1), Len: 1}
+	if p.config.Weighted {
+		p.weights = a.perRow(p.config.BatchSize, p.Labels())
+	}
 
 	evaluation := a
 	kept := 0

@@ -40,7 +40,7 @@ type transfer struct {
 // backward pass reads it. Such buffers never also hold gradients.
 func (l *layout) pack() {
 	for b := range l.buffers {
-		if l.buffers[b].kept {
+		if l.buffers[b].kept && !l.buffers[b].tokens {
 			l.packBuffer(b)
 		}
 	}

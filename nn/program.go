@@ -91,7 +91,7 @@ func (p *Plan) gradientProgram(rows int) *kernel.Program {
 	scale := 1 / float32(rows*p.Labels())
 	p.shards(rows, func(s pass, end []kernel.Instruction) {
 		is := p.forward(prog.Instructions, s)
-		is = append(is, p.loss(s, scale))
+		is = p.loss(is, s, scale)
 		is = p.store(is, s, s.layout.loss())
 		prog.Instructions = append(p.backward(is, s), end...)
 	})
@@ -168,7 +168,7 @@ func (p *Plan) updateProgram(parts int) *kernel.Program {
 func (p *Plan) evaluationProgram(rows int) *kernel.Program {
 	prog := p.predictionProgram(rows)
 	prog.Name = fmt.Sprintf("evaluation of %d rows", rows)
-	prog.Instructions = append(prog.Instructions, p.loss(pass{layout: p.eval, rows: rows}, 0))
+	prog.Instructions = p.loss(prog.Instructions, pass{layout: p.eval, rows: rows}, 0)
 	return prog
 }
 

@@ -5,10 +5,12 @@ import (
 	"reprise/kernel"
 )
 
-// Regularization is what is done to the loss and to the gradient of a step, beyond
-// what the objective and the optimizer ask for. The zero value does nothing. Its JSON
-// form leaves out what does nothing.
+// Regularization says which loss a step minimises, and what is done to it and to its
+// gradient beyond what the optimizer asks for. The zero value is the objective's own loss
+// as it is. Its JSON form leaves out what does nothing.
 type Regularization struct {
+	// Loss is what is minimised.
+	Loss Loss `json:"loss,omitzero"`
 	// ClipNorm bounds the norm of a step's gradient; 0 means no bound.
 	ClipNorm float32 `json:"clip_norm,omitempty"`
 	// LabelSmoothing moves that share of a label's weight to all classes alike
@@ -26,40 +28,19 @@ func (r Regularization) ValidateRegularization() error {
 	if !(r.LabelSmoothing >= 0 && r.LabelSmoothing < 1) {
 		smoothing = &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be in [0, 1)", Fix: "use a share such as 0.1"}
 	}
-	return joined(clip, smoothing)
+	if smoothing == nil && r.LabelSmoothing > 0 && r.Loss.Name == LossFocal {
+		smoothing = &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be 0 with the loss focal, which takes one class as true", Fix: "leave it out, or use the loss cross_entropy"}
+	}
+	return joined(r.Loss.validate(), clip, smoothing)
 }
 
 // fits fails with a *fault.FieldError for what the objective does not have.
 func (r Regularization) fits(o Objective) error {
+	var smoothing error
 	if r.LabelSmoothing > 0 && o != CrossEntropy {
-		return &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be 0 without classes", Fix: "leave it out"}
+		smoothing = &fault.FieldError{Field: "label_smoothing", Value: formatFloat(r.LabelSmoothing), Problem: "must be 0 without classes", Fix: "leave it out"}
 	}
-	return nil
-}
-
-// loss returns the instruction that computes the rows' losses and, with a scale,
-// their gradient.
-func (p *Plan) loss(s pass, scale float32) kernel.Instruction {
-	out, gradient := p.output(s), kernel.Span{}
-	if scale != 0 {
-		gradient = p.span(s, s.layout.grad[len(p.graph.values)-1])
-	}
-	losses := p.losses.span(s.first, s.rows)
-	if p.config.Objective == MeanSquaredError {
-		return kernel.MeanSquaredError{
-			Prediction: out, Target: p.labels.span(s.first, s.rows), Loss: losses, DPrediction: gradient,
-			M: s.rows, N: p.Outputs(), Scale: scale,
-		}
-	}
-	var smoothing float32
-	if scale != 0 {
-		smoothing = p.config.LabelSmoothing
-	}
-	return kernel.SoftmaxCrossEntropy{
-		Logits: out, Labels: p.labels.span(s.first, s.rows), Loss: losses,
-		Correct: p.correct.span(s.first, s.rows), DLogits: gradient,
-		M: losses.Len, N: p.Classes(), Scale: scale, Smoothing: smoothing,
-	}
+	return joined(r.Loss.fits(o), smoothing)
 }
 
 // regularize appends what is done to the gradient of a step before the optimizer

@@ -26,9 +26,15 @@ func (Tokens) Type() string { return "tokens" }
 // Type returns "global_avg_pool".
 func (GlobalAvgPool) Type() string { return "global_avg_pool" }
 
-func (l Flatten) build(b *builder, in int) (int, *LayerError)       { return b.leaf(l, in) }
-func (l Tokens) build(b *builder, in int) (int, *LayerError)        { return b.leaf(l, in) }
-func (l GlobalAvgPool) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
+func (l Flatten) build(b *builder, in int) (int, *LayerError) { return b.leaf(l, in) }
+func (l Tokens) build(b *builder, in int) (int, *LayerError)  { return b.leaf(l, in) }
+
+func (l GlobalAvgPool) build(b *builder, in int) (int, *LayerError) {
+	if b.ofText(in) {
+		return b.add(node{op: textMean{}, inputs: b.withText(in)}, tensor.Shape{b.values[in][1]}), nil
+	}
+	return b.leaf(l, in)
+}
 
 func (Flatten) output(in tensor.Shape) (tensor.Shape, *LayerError) {
 	return tensor.Shape{elements(in)}, nil

@@ -48,6 +48,9 @@ type Batch struct {
 	Labels []int32
 	// Targets has Plan.Outputs values for each row, for mean squared error.
 	Targets []float32
+	// Weights has a weight for each label of a training step whose plan is Weighted.
+	// Evaluations take none.
+	Weights []float32
 }
 
 // EvalResult is the result of an evaluation.
@@ -248,6 +251,9 @@ func (t *Trainer) Step(batch Batch, rate float32) (loss float32, err error) {
 	if err := t.checkBatch(batch, true); err != nil {
 		return 0, err
 	}
+	if err := t.writeWeights(batch); err != nil {
+		return 0, err
+	}
 	exec, err := t.executable(t.gradients, batch.Rows, (*Plan).gradientProgram)
 	if err != nil {
 		return 0, err
@@ -296,6 +302,21 @@ func (t *Trainer) run(exec kernel.Executable, s kernel.Scalars, b Batch) ([]floa
 	span := t.plan.losses.span(0, b.Rows)
 	losses := t.losses[:span.Len]
 	return losses, t.memory.Read(losses, span)
+}
+
+// writeWeights copies the weights of a training step to the device.
+func (t *Trainer) writeWeights(b Batch) error {
+	span := kernel.Span{}
+	if t.plan.config.Weighted {
+		span = t.plan.weights.span(0, b.Rows)
+	}
+	if len(b.Weights) != span.Len {
+		return &fault.FieldError{Field: "weights", Value: fmt.Sprintf("%d values", len(b.Weights)), Problem: fmt.Sprintf("must be %d, one for each label of a plan with weights", span.Len), Fix: "give a slice of that length"}
+	}
+	if span.Len == 0 {
+		return nil
+	}
+	return t.memory.Write(span, b.Weights)
 }
 
 // write copies a batch to the device.

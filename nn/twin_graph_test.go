@@ -3,7 +3,9 @@ package nn
 import (
 	"fmt"
 	"math"
+	"slices"
 
+	"reprise/internal/detmath"
 	"reprise/internal/philox"
 	"reprise/kernel"
 )
@@ -41,6 +43,35 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 		for r, token := range m.ints(i.Tokens) {
 			for k := range i.N {
 				m.at(i.DTable)[int(token)*i.N+k] += m.at(i.DY)[r*i.N+k]
+			}
+		}
+	case kernel.CopyColumns:
+		x, y := m.at(i.X), m.at(i.Y)
+		clear(y)
+		for r := range i.M {
+			copy(y[r*i.YN+i.YFirst:][:i.N], x[r*i.XN+i.XFirst:])
+		}
+	case kernel.TokenColumns:
+		for k := range m.ints(i.Y) {
+			m.ints(i.Y)[k] = int32(m.at(i.X)[k/i.N*i.XN+i.First+k%i.N])
+		}
+	case kernel.MeanTokens:
+		clear(m.at(i.Y))
+		for r := range i.M {
+			n := textEnd(m.ints(i.Tokens)[r*i.T : (r+1)*i.T])
+			for k := range n * i.N {
+				m.at(i.Y)[r*i.N+k%i.N] += m.at(i.X)[r*i.T*i.N+k]
+			}
+			for k := range i.N {
+				m.at(i.Y)[r*i.N+k] /= T(max(n, 1))
+			}
+		}
+	case kernel.MeanTokensGrad:
+		clear(m.at(i.DX))
+		for r := range i.M {
+			n := textEnd(m.ints(i.Tokens)[r*i.T : (r+1)*i.T])
+			for k := range n * i.N {
+				m.at(i.DX)[r*i.T*i.N+k] = m.at(i.DY)[r*i.N+k%i.N] / T(n)
 			}
 		}
 	case kernel.LayerNorm:
@@ -105,10 +136,68 @@ func (m *twinMemory[T]) branch(instruction kernel.Instruction, s kernel.Scalars)
 				m.at(i.DPrediction)[k] = T(2/float32(i.N)*i.Scale) * (m.at(i.Prediction)[k] - m.at(i.Target)[k])
 			}
 		}
+	case kernel.AbsoluteError:
+		m.absoluteError(i)
+	case kernel.ReweightLoss:
+		m.reweight(i)
 	default:
 		return false
 	}
 	return true
+}
+
+func (m *twinMemory[T]) absoluteError(i kernel.AbsoluteError) {
+	delta := T(i.Delta)
+	for r := range i.M {
+		slopes := make([]T, i.N)
+		sum := lanes(i.N, func(k int, lane T) T {
+			d := m.at(i.Prediction)[r*i.N+k] - m.at(i.Target)[r*i.N+k]
+			size, sign := max(d, -d), T(0)
+			if d != 0 {
+				sign = d / size
+			}
+			switch {
+			case delta == 0:
+				slopes[k] = sign
+				return lane + size
+			case size <= delta:
+				slopes[k] = d
+				return lane + T(T(d/2)*d)
+			}
+			slopes[k] = sign * delta
+			return lane + T(delta*(size-delta/2))
+		})
+		m.at(i.Loss)[r] = sum / T(i.N)
+		if i.DPrediction.Empty() {
+			continue
+		}
+		for k, slope := range slopes {
+			m.at(i.DPrediction)[r*i.N+k] = T(1/float32(i.N)*i.Scale) * slope
+		}
+	}
+}
+
+// reweight computes in float64, and rounds to the precision of the memory.
+func (m *twinMemory[T]) reweight(i kernel.ReweightLoss) {
+	for r := range i.M {
+		loss, factor := m.at(i.Loss)[r], T(1)
+		if gamma := float64(i.Gamma); gamma != 0 {
+			c := float64(loss)
+			p := detmath.Exp(-c)
+			hard := detmath.Pow(1-p, gamma)
+			loss, factor = T(hard*c), T(hard+float64(float64(gamma*(float64(p*c)/(1-p)))*hard))
+		}
+		if !i.Weight.Empty() {
+			loss, factor = T(loss*m.at(i.Weight)[r]), T(factor*m.at(i.Weight)[r])
+		}
+		m.at(i.Loss)[r] = loss
+		if i.DLogits.Empty() {
+			continue
+		}
+		for k := range i.N {
+			m.at(i.DLogits)[r*i.N+k] *= factor
+		}
+	}
 }
 
 // storeBF16 rounds in float32. In float64 it keeps all of a value, so that
@@ -306,13 +395,31 @@ func head(s kernel.AttentionShape, f func(row int, qkv func(which, token, c int)
 	}
 }
 
-// scores returns the probabilities of a query's keys, and max and 1/sum.
-func scores[T float32 | float64](s kernel.AttentionShape, x []T, at func(which, token, c int) int, query int) (p []T, top, inv T) {
-	seen := s.Tokens
+// textEnd returns the place of the padding.
+func textEnd(tokens []int32) int {
+	if at := slices.Index(tokens, 0); at >= 0 {
+		return at
+	}
+	return len(tokens)
+}
+
+// sequence returns the length of the sequence whose head has its statistics from row on.
+func (m *twinMemory[T]) sequence(s kernel.AttentionShape, text kernel.Span, row int) int {
+	if text.Empty() {
+		return s.Tokens
+	}
+	first := row / s.Tokens / s.Heads * s.Tokens // in tokens
+	return textEnd(m.ints(text)[first : first+s.Tokens])
+}
+
+// scores returns the probabilities of a query's keys, and max and 1/sum. length is that
+// of the sequence.
+func scores[T float32 | float64](s kernel.AttentionShape, x []T, at func(which, token, c int) int, query, length int) (p []T, top, inv T) {
+	seen := length
 	if s.Causal {
 		seen = query + 1
 	}
-	p = make([]T, s.Tokens)
+	p = make([]T, length)
 	top = T(math.Inf(-1))
 	for j := range seen {
 		for c := range s.HeadWidth {
@@ -333,9 +440,14 @@ func scores[T float32 | float64](s kernel.AttentionShape, x []T, at func(which, 
 
 func (m *twinMemory[T]) attention(i kernel.Attention) {
 	x, y := m.at(i.QKV), m.at(i.Y)
+	clear(y)
 	head(i.AttentionShape, func(row int, at func(which, token, c int) int, out func(token, c int) int) {
+		length := m.sequence(i.AttentionShape, i.Text, row)
 		for q := range i.Tokens {
-			p, top, inv := scores(i.AttentionShape, x, at, q)
+			m.at(i.Max)[row+q], m.at(i.Inv)[row+q] = 0, 0
+		}
+		for q := range length {
+			p, top, inv := scores(i.AttentionShape, x, at, q, length)
 			m.at(i.Max)[row+q], m.at(i.Inv)[row+q] = top, inv
 			for c := range i.HeadWidth {
 				var sum T
@@ -352,9 +464,10 @@ func (m *twinMemory[T]) attentionGrad(i kernel.AttentionGrad) {
 	x, y, dy, dx := m.at(i.QKV), m.at(i.Y), m.at(i.DY), m.at(i.DQKV)
 	clear(dx)
 	scale := T(1 / math.Sqrt(float64(i.HeadWidth)))
-	head(i.AttentionShape, func(_ int, at func(which, token, c int) int, out func(token, c int) int) {
-		for q := range i.Tokens {
-			p, _, _ := scores(i.AttentionShape, x, at, q)
+	head(i.AttentionShape, func(row int, at func(which, token, c int) int, out func(token, c int) int) {
+		length := m.sequence(i.AttentionShape, i.Text, row)
+		for q := range length {
+			p, _, _ := scores(i.AttentionShape, x, at, q, length)
 			dot := lanes(i.HeadWidth, func(c int, lane T) T { return fma(dy[out(q, c)], y[out(q, c)], lane) })
 			for j := range p {
 				var dp T

@@ -9,7 +9,7 @@ import (
 )
 
 // limits bound what calls that only read take from the process that trains. Commands,
-// such as one to cancel a run, are never behind them.
+// such as one to cancel a run, do not wait for them.
 type limits struct {
 	// readers and followers have a place for each call that reads, and for each that
 	// follows the log.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"reprise/api"
 	"reprise/fault"
@@ -16,7 +19,7 @@ import (
 // Cancel implements api.Service.
 func (s *Service) Cancel(ctx context.Context, q api.CancelRequest) (_ api.Commanded, err error) {
 	defer explain(ctx, &err)
-	if err := needCause(q.Cause, "cancelled"); err != nil {
+	if err := checkCause(q.Cause, "cancelled"); err != nil {
 		return api.Commanded{}, err
 	}
 	return s.command(ctx, q.Target, notEnded, func(h *hosting, t integration.Target) error { return h.host.Cancel(ctx, t, q.Cause) })
@@ -25,7 +28,7 @@ func (s *Service) Cancel(ctx context.Context, q api.CancelRequest) (_ api.Comman
 // Pause implements api.Service.
 func (s *Service) Pause(ctx context.Context, q api.PauseRequest) (_ api.Commanded, err error) {
 	defer explain(ctx, &err)
-	if err := needCause(q.Cause, "paused"); err != nil {
+	if err := checkCause(q.Cause, "paused"); err != nil {
 		return api.Commanded{}, err
 	}
 	return s.command(ctx, q.Target, canPause, func(h *hosting, t integration.Target) error { return h.host.Pause(ctx, t, q.Cause) })
@@ -51,6 +54,9 @@ func (s *Service) Prioritize(ctx context.Context, q api.PriorityRequest) (_ api.
 func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Commanded, err error) {
 	defer explain(ctx, &err)
 	answer.Runs = []api.CommandedRun{}
+	if err := eachRunID(q.RunIDs); err != nil {
+		return answer, err
+	}
 	names, err := s.named(ctx, q.Target, canRetry)
 	if err != nil || len(names) == 0 && q.Group == "" {
 		return answer, err
@@ -64,8 +70,14 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	if err != nil {
 		return answer, err
 	}
+	for _, id := range q.RunIDs {
+		if err := h.isFree(ctx, id); err != nil {
+			return answer, err
+		}
+	}
+	newID := s.idsFrom(q.RunIDs)
 	if q.Group != "" {
-		answer.Runs, err = h.retryGroup(ctx, q.Group, order)
+		answer.Runs, err = h.retryGroup(ctx, q.Group, newID, order)
 		return answer, err
 	}
 	// In the order of their submission, the retry of a run comes before those that are to
@@ -77,7 +89,7 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	slices.SortStableFunc(turns, func(a, b int) int { return order(queue.JobID(names[a])) - order(queue.JobID(names[b])) })
 	answer.Runs = make([]api.CommandedRun, len(names))
 	for _, i := range turns {
-		id, err := h.host.Retry(ctx, queue.JobID(names[i]), s.userOf(ctx))
+		id, err := h.host.Retry(ctx, queue.JobID(names[i]), newID, s.userOf(ctx))
 		if err != nil {
 			answer.Runs[i] = refusedRun(ctx, names[i], err)
 			continue
@@ -87,10 +99,23 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	return answer, nil
 }
 
+// idsFrom returns a function that gives one of the ids after the other, and draws more.
+func (s *Service) idsFrom(ids []training.RunID) func() queue.JobID {
+	draw := withoutRepeats(s.newRunID)
+	return func() queue.JobID {
+		if len(ids) == 0 {
+			return queue.JobID(draw())
+		}
+		id := ids[0]
+		ids = ids[1:]
+		return queue.JobID(id)
+	}
+}
+
 // retryGroup retries the runs of a group. The answer has them in the order in which the
 // old ones were submitted, with those that could not be retried.
-func (h *hosting) retryGroup(ctx context.Context, group string, order func(queue.JobID) int) ([]api.CommandedRun, error) {
-	retried, refused, err := h.host.RetryGroup(ctx, group, h.service.userOf(ctx))
+func (h *hosting) retryGroup(ctx context.Context, group string, newID func() queue.JobID, order func(queue.JobID) int) ([]api.CommandedRun, error) {
+	retried, refused, err := h.host.RetryGroup(ctx, group, newID, h.service.userOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +218,10 @@ func (s *Service) named(ctx context.Context, t api.Target, fits func(api.Run) bo
 			ways++
 		}
 	}
-	if ways != 1 {
+	switch {
+	case ways == 0:
+		return nil, &fault.FieldError{Field: "runs", Problem: "is missing", Fix: "name runs, or a group, or all"}
+	case ways > 1:
 		return nil, &fault.FieldError{Field: "runs", Problem: "is not the only way in which runs are named", Fix: "name runs, or a group, or all"}
 	}
 	l, err := s.readCurrent(ctx)
@@ -241,11 +269,23 @@ func (s *Service) resolveAll(ctx context.Context, l *Log, names []string) ([]tra
 	return ids, joined(errs)
 }
 
-func needCause(cause, done string) error {
-	if cause != "" {
+// maxCause bounds what is recorded as why, in bytes: every display of the run prints it.
+const maxCause = 1024
+
+// checkCause fails for what cannot be recorded as why runs were done with.
+func checkCause(cause, done string) error {
+	e := &fault.FieldError{Field: "cause", Fix: fmt.Sprintf("say why the runs are %s in one line of at most %d bytes", done, maxCause), Example: done + " by the user"}
+	switch {
+	case cause == "":
+		e.Problem, e.Fix = "is missing", "say why the runs are "+done
+	case len(cause) > maxCause:
+		e.Problem = fmt.Sprintf("has %d bytes", len(cause))
+	case !utf8.ValidString(cause) || strings.ContainsFunc(cause, unicode.IsControl):
+		e.Problem = "is not one line of text"
+	default:
 		return nil
 	}
-	return &fault.FieldError{Field: "cause", Problem: "is missing", Fix: "say why the runs are " + done, Example: done + " by the user"}
+	return e
 }
 
 // The runs that a command fits.

@@ -52,6 +52,7 @@ func (s *Service) ExportModel(ctx context.Context, q api.ExportModelRequest) ite
 		}
 		if err := send(api.ModelPart{Model: &api.ExportedModel{
 			RunID: r.run.ID, Format: q.Format, Step: cp.Step, Epoch: cp.Epoch, WeightsSHA256: cp.WeightsSHA256, Best: isBest(r, cp),
+			Monitor: r.run.Session.Hyperparameters.Monitor,
 		}}); err != nil {
 			return err
 		}
@@ -82,6 +83,7 @@ func modelOf(r subject, cp training.Checkpoint, weights []tensor.Tensor) export.
 			{Key: "weights_sha256", Value: cp.WeightsSHA256},
 			{Key: "dataset_fingerprint", Value: session.Dataset.Fingerprint},
 		},
+		ClassCounts: trainedCounts(r.run.TrainingRun),
 		Lineage: bundle.Lineage{
 			Run: string(r.run.ID), Step: cp.Step, Epoch: cp.Epoch, CheckpointSHA256: cp.ManifestSHA256, WeightsSHA256: cp.WeightsSHA256,
 			DatasetFingerprint: session.Dataset.Fingerprint, Version: buildVersion(),
@@ -97,7 +99,7 @@ func modelOf(r subject, cp training.Checkpoint, weights []tensor.Tensor) export.
 	return m
 }
 
-// isBest reports whether a checkpoint is the one with the lowest validation loss.
+// isBest reports whether a checkpoint is the one with the best figure.
 func isBest(r subject, cp training.Checkpoint) bool {
 	best, ok := r.run.BestCheckpoint()
 	return ok && best.Step == cp.Step

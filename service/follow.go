@@ -446,8 +446,8 @@ func (s *Service) letGo(ctx context.Context, hostings []*hosting) error {
 // Interrupt implements api.Service.
 func (s *Service) Interrupt(ctx context.Context, q api.InterruptRequest) (_ api.Interrupted, err error) {
 	defer explain(ctx, &err)
-	if q.Cause == "" {
-		return api.Interrupted{}, &fault.FieldError{Field: "cause", Problem: "is missing", Fix: "say why the runs are interrupted", Example: "interrupted by the user"}
+	if err := checkCause(q.Cause, "interrupted"); err != nil {
+		return api.Interrupted{}, err
 	}
 	answer := api.Interrupted{Runs: []training.RunID{}}
 	feeds := make([]*feed, len(q.Runs))

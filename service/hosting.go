@@ -341,11 +341,8 @@ func (h *hosts) close() error {
 
 // submit submits a job. It returns once the job is durable.
 func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
-	if j.named { // runs without a job exist, too
-		switch _, err := h.log.Load(ctx, training.RunID(j.submit.Job)); {
-		case err == nil:
-			return "", fault.New(fault.Conflict, "there is a run %s already", j.submit.Job)
-		case !errors.Is(err, journal.ErrRunNotFound):
+	if j.named {
+		if err := h.isFree(ctx, training.RunID(j.submit.Job)); err != nil {
 			return "", err
 		}
 	}
@@ -358,6 +355,26 @@ func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
 		return "", err
 	}
 	return training.RunID(ids[0]), nil
+}
+
+// isFree fails where a run has an id that a caller has chosen for another one, whether it
+// has a job or not.
+func (h *hosting) isFree(ctx context.Context, id training.RunID) error {
+	_, err := h.log.Load(ctx, id)
+	switch {
+	case err == nil:
+		return fault.New(fault.Conflict, "there is a run %s already", id)
+	case !errors.Is(err, journal.ErrRunNotFound):
+		return err
+	}
+	_, err = h.jobs.Load(ctx, queue.JobID(id))
+	switch {
+	case err == nil:
+		return fault.New(fault.Conflict, "there is a run %s already", id)
+	case !errors.Is(err, journal.ErrJobNotFound):
+		return err
+	}
+	return nil
 }
 
 // track has the updates of a run go to a feed, from before launch is called until the run

@@ -34,6 +34,7 @@ func (s *Service) Metrics(ctx context.Context, q api.MetricsRequest) iter.Seq2[a
 		last, _ := r.run.LastCheckpoint()
 		part := api.MetricsPart{Head: &api.MetricsHead{
 			RunID: r.run.ID, Epochs: epochsOf(r.run.TrainingRun), Data: r.run.Session.Dataset,
+			Monitor: r.run.Session.Hyperparameters.Monitor, Loss: r.run.Session.Hyperparameters.Loss,
 			CanResume: r.canResume(), LastCheckpoint: last.Step,
 		}}
 		for {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"reprise/api"
+	"reprise/fault"
 	"reprise/queue"
 	"reprise/training"
 )
@@ -65,4 +66,58 @@ func TestRetriesAreAnsweredInTheOrderGiven(t *testing.T) {
 	}
 	cancel(before)
 	finish()
+}
+
+// A caller that must know its new runs even if it gets no answer chooses their ids. Where
+// they are not enough, the service draws others.
+func TestRetriesHaveTheIDsThatTheirCallerHasChosen(t *testing.T) {
+	s := newService(t)
+	r, _ := requests(t, 200, 4)
+	r.Files[0].Content += "job: {group: sweep}\n"
+	var old []string
+	for range 3 {
+		for u, err := range s.Submit(t.Context(), r) {
+			if err != nil || u.Error != nil {
+				t.Fatal(err, u.Error)
+			}
+			old = append(old, string(u.RunID))
+		}
+	}
+	if _, err := s.Cancel(t.Context(), api.CancelRequest{Target: api.Target{All: true}, Cause: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Finish(t.Context(), func([]training.RunID) {}); err != nil {
+		t.Fatal(err)
+	}
+	retry := func(target api.Target, ids ...training.RunID) ([]training.RunID, error) {
+		answer, err := s.Retry(t.Context(), api.RetryRequest{Target: target, RunIDs: ids})
+		var got []training.RunID
+		for _, run := range answer.Runs {
+			if run.Error != nil {
+				t.Error(run.Error)
+			}
+			got = append(got, run.RunID)
+		}
+		return got, err
+	}
+	got, err := retry(api.Target{Runs: old[:1]}, "one")
+	if err != nil || !slices.Equal(got, []training.RunID{"one"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	got, err = retry(api.Target{Group: "sweep"}, "two")
+	if err != nil || len(got) != 2 || got[0] != "two" || got[1] == "two" || got[1] == "one" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, c := range []struct {
+		ids  []training.RunID
+		want fault.Kind
+	}{
+		{[]training.RunID{training.RunID(old[1])}, fault.Conflict},
+		{[]training.RunID{"three", "three"}, fault.Invalid},
+		{[]training.RunID{"../up"}, fault.Invalid},
+	} {
+		if got, err := retry(api.Target{Runs: old[:1]}, c.ids...); fault.KindOf(err) != c.want || len(got) != 0 {
+			t.Errorf("%v: %v, %v", c.ids, got, err)
+		}
+	}
 }

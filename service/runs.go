@@ -188,7 +188,7 @@ func epochsOf(r training.TrainingRun) []api.Epoch {
 
 // metricsOf returns the figures without an accuracy where the task has none.
 func metricsOf(m training.Metrics, accurate bool) api.Metrics {
-	out := api.Metrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss}
+	out := api.Metrics{TrainLoss: &m.TrainLoss, ValLoss: &m.ValLoss, Monitored: m.Monitored}
 	if accurate {
 		out.ValAccuracy = &m.ValAccuracy
 	}

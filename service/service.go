@@ -31,6 +31,7 @@ import (
 	"reprise/dataset"
 	"reprise/device"
 	"reprise/eventstore"
+	"reprise/inference"
 	"reprise/integration"
 	"reprise/queue"
 	"reprise/training"
@@ -38,8 +39,8 @@ import (
 
 var _ api.Service = (*Service)(nil)
 
-// Config is what a Service works with. Every field but Holder, Queue and Limits is needed,
-// and only one of Dir and NoDir.
+// Config is what a Service works with. Every field but Inference, Holder, Queue and Limits is
+// needed, and only one of Dir and NoDir.
 type Config struct {
 	// Dir is the data directory; it need not exist. Where it is "", NoDir is the error of
 	// every call that needs one.
@@ -66,6 +67,8 @@ type Config struct {
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
+	// Inference says how predictions are computed.
+	Inference inference.Config
 	// DataSets says where data sets are looked for and fetched from. Its Progress is
 	// not used.
 	DataSets func() dataset.Config

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"reprise/integration"
 	"reprise/internal/figures"
 	"reprise/internal/flock"
+	"reprise/journal"
 	"reprise/nn"
 	"reprise/queue"
 	"reprise/training"
@@ -138,6 +141,9 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 	if err := checkRunIDs(q); err != nil {
 		return nil, err
 	}
+	if err := checkFolder(q.Folder); err != nil {
+		return nil, err
+	}
 	settings := q.Settings.Parse()
 	requests, errs := make([]api.TrainingRequest, len(q.Files)), make([]error, len(q.Files))
 	sound := true
@@ -208,19 +214,36 @@ func checkRunIDs(q api.SubmitRequest) error {
 		return &fault.FieldError{Field: "run_ids", Value: fmt.Sprint(n), Problem: fmt.Sprintf("is not the number of files, which is %d", len(q.Files)),
 			Fix: "give an id for each file, or none"}
 	}
+	return eachRunID(q.RunIDs)
+}
+
+// eachRunID fails for ids that runs cannot have, or not each one.
+func eachRunID(ids []training.RunID) error {
 	var errs []error
-	for i, id := range q.RunIDs {
+	for i, id := range ids {
 		field := fmt.Sprintf("run_ids[%d]", i)
 		errs = append(errs, checkRunID(field, id))
-		if slices.Contains(q.RunIDs[:i], id) {
+		if slices.Contains(ids[:i], id) {
 			errs = append(errs, &fault.FieldError{Field: field, Value: string(id), Problem: "is there twice", Fix: "give each run an id of its own"})
 		}
 	}
 	return joined(errs)
 }
 
-// checkRunID fails for an id that no run can have.
+// checkFolder fails for a folder that relative paths cannot start from: that of this process
+// is not that of the caller.
+func checkFolder(folder api.Text) error {
+	if filepath.IsAbs(string(folder)) {
+		return nil
+	}
+	return &fault.FieldError{Field: "folder", Value: strconv.Quote(string(folder)), Problem: "is not an absolute path", Fix: "give the folder that relative paths start from, such as /home/ada"}
+}
+
+// checkRunID fails for an id that no run can have, or that means another one.
 func checkRunID(field string, id training.RunID) error {
+	if id == journal.Latest {
+		return &fault.FieldError{Field: field, Value: string(id), Problem: "means the newest run", Fix: "give the run an id of its own"}
+	}
 	err := id.Validate()
 	var wrong *fault.FieldError
 	if errors.As(err, &wrong) {

@@ -262,6 +262,7 @@ func TestRunsHaveTheIDsThatTheirCallerHasChosen(t *testing.T) {
 		names []string
 	}{
 		{[]training.RunID{"one"}, fault.Invalid, []string{"run_ids"}},
+		{[]training.RunID{"new", "latest"}, fault.Invalid, []string{"run_ids[1]", "means the newest run"}},
 		{[]training.RunID{"new", "../up"}, fault.Invalid, []string{"run_ids[1]"}},
 		{[]training.RunID{"", ""}, fault.Invalid, []string{"run_ids[0]", "run_ids[1]"}},
 		{[]training.RunID{"new", "new"}, fault.Invalid, []string{"run_ids[1]"}},

@@ -56,13 +56,17 @@ type Metrics struct {
 	TrainLoss   float64 `json:"train_loss"`
 	ValLoss     float64 `json:"val_loss"`
 	ValAccuracy float64 `json:"val_accuracy"`
+	// Monitored is the figure that the run is judged by, if it is not the validation
+	// loss.
+	Monitored Monitored `json:"monitored,omitzero"`
 }
 
 // Evaluation is the validation metrics after a number of steps.
 type Evaluation struct {
-	Step        uint64  `json:"step"`
-	ValLoss     float64 `json:"val_loss"`
-	ValAccuracy float64 `json:"val_accuracy"`
+	Step        uint64    `json:"step"`
+	ValLoss     float64   `json:"val_loss"`
+	ValAccuracy float64   `json:"val_accuracy"`
+	Monitored   Monitored `json:"monitored,omitzero"`
 }
 
 // The events of a run, in the order in which an undisturbed run has them.
@@ -137,14 +141,17 @@ type (
 		From       float32 `json:"from"`
 		To         float32 `json:"to"`
 	}
-	// EarlyStopped records that training ends with this epoch because the
-	// validation loss no longer falls.
+	// EarlyStopped records that training ends with this epoch because the monitored
+	// figure no longer improves.
 	EarlyStopped struct {
 		Epoch uint64 `json:"epoch"`
 		Step  uint64 `json:"step"`
-		// Best is the lowest validation loss and BestStep the step it was reached at.
+		// Best is the lowest validation loss or, with a Monitor, its best value, and
+		// BestStep the step it was reached at: 0 for a figure that was never defined.
 		Best     float64 `json:"best_val_loss"`
 		BestStep uint64  `json:"best_step"`
+		// Monitor names the figure; "" is the validation loss.
+		Monitor string `json:"monitor,omitempty"`
 	}
 	// CheckpointCommitted makes the files of a checkpoint a checkpoint: without
 	// it, they are litter.
@@ -281,7 +288,7 @@ func (e LearningRateReduced) Contradicts(r TrainingRun) string {
 func (r TrainingRun) progress() (before, after Progress, step uint64) {
 	observe := func(e Evaluation) {
 		before, step = after, e.Step
-		after = r.Session.Hyperparameters.Observe(after, e.Step, e.ValLoss)
+		after = r.Session.Hyperparameters.Observe(after, e)
 	}
 	within := r.Evaluations
 	for _, m := range r.Metrics {
@@ -289,7 +296,7 @@ func (r TrainingRun) progress() (before, after Progress, step uint64) {
 			observe(within[0])
 			within = within[1:]
 		}
-		observe(Evaluation{Step: m.Step, ValLoss: m.ValLoss})
+		observe(Evaluation{Step: m.Step, ValLoss: m.ValLoss, Monitored: m.Monitored})
 	}
 	for _, e := range within {
 		observe(e)

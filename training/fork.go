@@ -105,7 +105,7 @@ func checkFork(parent TrainingRun, fork TrainingSession) error {
 		errs = append(errs, bad("config.epochs", now.Epochs, fmt.Sprintf("leaves nothing to train: the checkpoint at step %d has %d epochs behind it", at.Step, at.Epoch),
 			fmt.Sprintf("use more than %d, or fork from an earlier checkpoint", at.Epoch)))
 	}
-	if e := parent.Stopped; e != nil && at.Step >= e.Step && now.EarlyStopping == was.EarlyStopping {
+	if e := parent.Stopped; e != nil && at.Step >= e.Step && now.EarlyStopping == was.EarlyStopping && now.measure() == was.measure() {
 		errs = append(errs, bad("config.early_stopping", fmt.Sprintf("{patience: %d, min_delta: %v}", now.EarlyStopping.Patience, now.EarlyStopping.MinDelta),
 			fmt.Sprintf("ended training with epoch %d, and would again", e.Epoch), "change it, or fork from an earlier checkpoint"))
 	}

@@ -52,11 +52,29 @@ type Options struct {
 	// EvalInterval is the number of steps after which the validation loss is
 	// measured within an epoch; 0 measures it at the end of each epoch only.
 	EvalInterval uint64 `json:"eval_interval,omitempty"`
-	// EarlyStopping ends training once the validation loss no longer falls.
+	// EarlyStopping ends training once the monitored figure no longer improves.
 	EarlyStopping EarlyStopping `json:"early_stopping,omitzero"`
+	// Monitor is the figure of the validation split that early stopping, the best
+	// checkpoint and the headline follow; "" is the validation loss.
+	Monitor string `json:"monitor,omitempty"`
+	// ClassWeight says how much each class counts in the loss of a step.
+	ClassWeight ClassWeight `json:"class_weight,omitempty"`
+	// Sampler is the order in which an epoch visits the samples; "" is shuffled.
+	Sampler Sampler `json:"sampler,omitempty"`
 	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
 }
+
+// Sampler is the order in which an epoch visits the samples of the training split.
+type Sampler string
+
+// The samplers.
+const (
+	// Shuffled visits each sample once, in an order that the seed and the epoch choose.
+	Shuffled Sampler = "shuffled"
+	// BalancedSampler visits each class equally often; see dataset.Balanced.
+	BalancedSampler Sampler = "balanced"
+)
 
 // Recorded returns the options as they are recorded: the default as the zero value,
 // where another value says the same.
@@ -67,6 +85,13 @@ func (o Options) Recorded() Options {
 	if o.Precision == nn.Float32 {
 		o.Precision = ""
 	}
+	if o.Monitor == MonitorValLoss {
+		o.Monitor = ""
+	}
+	if o.Sampler == Shuffled {
+		o.Sampler = ""
+	}
+	o.Loss = o.Loss.WithDefaults()
 	return o
 }
 
@@ -133,7 +158,7 @@ func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	if h.GradientAccumulation < 0 || h.GradientAccumulation > MaxAccumulation {
 		bad("gradient_accumulation", h.GradientAccumulation, fmt.Sprintf("must be between 1 and %d", MaxAccumulation), "use 1 to step after every batch")
 	}
-	for _, err := range fault.Parts(h.ValidateRegularization()) {
+	for _, err := range fault.Parts(errors.Join(h.ValidateRegularization(), h.ClassWeight.validate())) {
 		var field *fault.FieldError
 		if errors.As(err, &field) {
 			bad(field.Field, field.Value, field.Problem, field.Fix)
@@ -147,6 +172,9 @@ func (h Hyperparameters) Validate() (ValidHyperparameters, error) {
 	}
 	if h.Precision.Validate() != nil {
 		bad("precision", h.Precision, "must be float32 or bf16", "correct the name")
+	}
+	if s := h.Sampler; s != "" && s != Shuffled && s != BalancedSampler {
+		bad("sampler", s, "must be shuffled or balanced", "correct the name")
 	}
 	for _, part := range fault.Parts(h.Optimizer.Validate()) {
 		var field *fault.FieldError
@@ -180,7 +208,60 @@ func (h Hyperparameters) Fit(data *dataset.Dataset) error {
 	if err := data.CheckAugmentation(h.Augmentation); err != nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, h.fitTask(data)...)
+	if err := h.fitMonitor(data); err != nil {
+		errs = append(errs, err)
+	}
 	return join(errs)
+}
+
+// fitTask returns what is wrong with the loss, the weights of classes and the sampler for
+// the task of the data.
+func (h Hyperparameters) fitTask(data *dataset.Dataset) []error {
+	var errs []error
+	bad := func(field string, value any, problem, fix string) {
+		errs = append(errs, &fault.FieldError{Field: "config." + field, Value: fmt.Sprint(value), Problem: problem, Fix: fix})
+	}
+	classes, what := data.Task() == dataset.Classification, "a regression, which has no classes"
+	if data.Task() == dataset.NextToken {
+		what = "a text, which has no classes"
+	}
+	fix := "use cross_entropy or leave it out"
+	if classes {
+		fix = "use cross_entropy or focal, or leave it out; if the target is a quantity, choose the task regression"
+	}
+	switch name, quantities := h.Loss.Name, data.Task() == dataset.Regression; name {
+	case nn.LossFocal:
+		if !classes {
+			bad("loss", name, "does not fit "+what, "leave it out")
+		}
+	case nn.LossCrossEntropy:
+		if quantities {
+			bad("loss", name, "is a loss of classes, and a regression has none", "use mse, mae or huber, or leave it out")
+		}
+	case nn.LossMSE, nn.LossMAE, nn.LossHuber:
+		if !quantities {
+			bad("loss", name, "is a loss of quantities, and the task "+string(data.Task())+" has none", fix)
+		}
+	}
+	if h.Sampler == BalancedSampler && !classes {
+		bad("sampler", h.Sampler, "does not fit "+what, "leave it out")
+	}
+	if h.ClassWeight == "" {
+		return errs
+	}
+	if !classes {
+		bad("class_weight", string(h.ClassWeight), "does not fit "+what, "leave it out")
+		return errs
+	}
+	_, err := h.ClassWeight.Weights(data.ClassNames(), data.ClassCounts(dataset.Train))
+	for _, part := range fault.Parts(err) {
+		var field *fault.FieldError
+		if errors.As(part, &field) {
+			bad(field.Field, field.Value, field.Problem, field.Fix)
+		}
+	}
+	return errs
 }
 
 // FitSamples fails with a *fault.FieldError where the hyperparameters do not fit a training

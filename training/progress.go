@@ -1,10 +1,13 @@
 package training
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
-// EarlyStopping ends training after Patience evaluations in a row whose validation
-// loss is not below the best one so far by more than MinDelta, at the end of the
-// epoch in which that happens. The zero value never ends it.
+// EarlyStopping ends training after Patience evaluations in a row whose monitored figure
+// is not better than the best one so far by more than MinDelta, at the end of the epoch in
+// which that happens. The zero value never ends it.
 type EarlyStopping struct {
 	Patience uint64  `json:"patience"`
 	MinDelta float64 `json:"min_delta,omitempty"`
@@ -15,7 +18,8 @@ type EarlyStopping struct {
 // before the first evaluation.
 type Progress struct {
 	Evaluations uint64
-	// Best is the lowest validation loss and BestStep the step it was reached at.
+	// Best is the lowest cost, which is the validation loss or another figure with the
+	// sign that makes a lower one better, and BestStep the step it was reached at.
 	Best     float64
 	BestStep uint64
 	// Waited is the number of evaluations since one that early stopping counts
@@ -30,20 +34,22 @@ type Progress struct {
 	Reductions  uint64
 }
 
-// Observe returns the progress after an evaluation. A loss that is not a number
-// is not an improvement.
-func (h Hyperparameters) Observe(p Progress, step uint64, loss float64) Progress {
+// Observe returns the progress after an evaluation. A loss that is not a number, or a
+// monitored figure that is undefined, is not an improvement. The schedule follows the
+// validation loss, whatever is monitored.
+func (h Hyperparameters) Observe(p Progress, e Evaluation) Progress {
+	loss, cost := e.ValLoss, h.cost(e.ValLoss, e.Monitored)
 	first := p.Evaluations == 0
 	p.Evaluations++
 	if first {
 		p.Best, p.Reference, p.PlateauBest = math.Inf(1), math.Inf(1), math.Inf(1)
 	}
-	if loss < p.Best {
-		p.Best, p.BestStep = loss, step
+	if cost < p.Best {
+		p.Best, p.BestStep = cost, e.Step
 	}
 	p.Waited++
-	if loss < p.Reference-h.EarlyStopping.MinDelta {
-		p.Reference, p.Waited = loss, 0
+	if cost < p.Reference-h.EarlyStopping.MinDelta {
+		p.Reference, p.Waited = cost, 0
 	}
 	s := h.LearningRate.Schedule
 	if s.Name != ReduceOnPlateau {
@@ -63,6 +69,12 @@ func (h Hyperparameters) Observe(p Progress, step uint64, loss float64) Progress
 // Stop reports whether early stopping ends training.
 func (h Hyperparameters) Stop(p Progress) bool {
 	return h.EarlyStopping.Patience > 0 && p.Waited >= h.EarlyStopping.Patience
+}
+
+// Stopped returns the event that ends training after an epoch, and whether early stopping
+// asks for it.
+func (h Hyperparameters) Stopped(p Progress, epoch, step uint64) (EarlyStopped, bool) {
+	return EarlyStopped{Epoch: epoch, Step: step, Best: h.monitored(p.Best), BestStep: p.BestStep, Monitor: h.Monitor}, h.Stop(p)
 }
 
 // Rate returns the learning rate of the optimiser step, counted from 0.
@@ -87,11 +99,38 @@ const (
 	reductionsKey  = "progress_reductions"
 )
 
-// Save writes the progress into a checkpoint's figures; before the first
-// evaluation it writes nothing. JSON has no infinities, so losses that are infinite,
-// as they are before the first finite one, are left out.
-func (p Progress) Save(figures map[string]float64) {
-	if p.Evaluations == 0 {
+// measureKey begins the key that says what the costs of a Progress are, if they are not
+// validation losses of the task's default loss.
+const measureKey = "progress_measure "
+
+// SaveProgress writes the progress into a checkpoint's figures, with what its costs are.
+func (h Hyperparameters) SaveProgress(p Progress, figures map[string]float64) {
+	p.save(figures)
+	if m := h.measure(); m != "" && p != (Progress{}) {
+		figures[measureKey+m] = 1
+	}
+}
+
+// RestoreProgress reads what SaveProgress wrote. Costs of another kind, as the parent of a
+// fork may have had, are forgotten: only the reductions of the learning rate stay.
+func (h Hyperparameters) RestoreProgress(figures map[string]float64) Progress {
+	p, measure := loadProgress(figures), ""
+	for key := range figures {
+		if name, ok := strings.CutPrefix(key, measureKey); ok {
+			measure = name
+		}
+	}
+	if measure != h.measure() {
+		return Progress{Reductions: p.Reductions}
+	}
+	return p
+}
+
+// save writes the progress into a checkpoint's figures; before the first evaluation it
+// writes nothing. JSON has no infinities, so losses that are infinite, as they are before
+// the first finite one, are left out.
+func (p Progress) save(figures map[string]float64) {
+	if p == (Progress{}) {
 		return
 	}
 	for key, v := range map[string]float64{
@@ -105,8 +144,8 @@ func (p Progress) Save(figures map[string]float64) {
 	}
 }
 
-// LoadProgress reads what Save wrote.
-func LoadProgress(figures map[string]float64) Progress {
+// loadProgress reads what save wrote.
+func loadProgress(figures map[string]float64) Progress {
 	count := func(key string) uint64 { return uint64(figures[key]) }
 	loss := func(key string) float64 {
 		if v, ok := figures[key]; ok {
@@ -114,7 +153,7 @@ func LoadProgress(figures map[string]float64) Progress {
 		}
 		return math.Inf(1)
 	}
-	if figures[evaluationsKey] == 0 {
+	if _, saved := figures[evaluationsKey]; !saved {
 		return Progress{}
 	}
 	return Progress{

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"reprise/nn"
 )
 
 // observe feeds losses and returns the progress after each.
@@ -13,7 +15,7 @@ func observe(h Hyperparameters, losses ...float64) []Progress {
 	var p Progress
 	var all []Progress
 	for i, loss := range losses {
-		p = h.Observe(p, uint64(10*(i+1)), loss)
+		p = h.Observe(p, Evaluation{Step: uint64(10 * (i + 1)), ValLoss: loss})
 		all = append(all, p)
 	}
 	return all
@@ -78,12 +80,18 @@ func TestProgressSurvivesACheckpoint(t *testing.T) {
 			LearningRate: LearningRate{Value: 1, Schedule: Schedule{
 				Name: ReduceOnPlateau, Gamma: 0.5, Patience: rapid.Uint64Range(0, 2).Draw(t, "plateau"), Threshold: rapid.Float64Range(0, 0.5).Draw(t, "threshold")}},
 		}
+		h.Monitor = rapid.SampledFrom([]string{"", "f1_macro", "rmse"}).Draw(t, "monitor")
+		h.Loss.Name = rapid.SampledFrom([]nn.LossName{"", nn.LossHuber}).Draw(t, "loss")
 		losses := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(0, 3), rapid.Just(math.NaN()), rapid.Just(math.Inf(1))), 0, 12).Draw(t, "losses")
 		var straight, saved Progress
 		for i, loss := range losses {
-			straight, saved = h.Observe(straight, uint64(i), loss), h.Observe(saved, uint64(i), loss)
+			e := Evaluation{Step: uint64(i), ValLoss: loss}
+			if figure := rapid.OneOf(rapid.Float64Range(-1, 1), rapid.Just(math.NaN())).Draw(t, "figure"); h.Monitor != "" {
+				e.Monitored = MonitoredOf(&figure)
+			}
+			straight, saved = h.Observe(straight, e), h.Observe(saved, e)
 			figures := map[string]float64{}
-			saved.Save(figures)
+			h.SaveProgress(saved, figures)
 			raw, err := json.Marshal(figures) // as a checkpoint's manifest does
 			if err != nil {
 				t.Fatal(err)
@@ -92,9 +100,76 @@ func TestProgressSurvivesACheckpoint(t *testing.T) {
 			if err := json.Unmarshal(raw, &figures); err != nil {
 				t.Fatal(err)
 			}
-			if saved = LoadProgress(figures); saved != straight {
+			if saved = h.RestoreProgress(figures); saved != straight {
 				t.Fatalf("after loss %d: %+v, without a checkpoint %+v", i, saved, straight)
 			}
 		}
 	})
+}
+
+// A figure that is undefined is no improvement, and whether a higher or a lower one is
+// better follows from its name.
+func TestEarlyStoppingFollowsTheMonitoredFigure(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		monitor string
+		values  []float64
+		stop    []bool
+		best    float64
+		step    uint64
+	}{
+		{"f1_macro", []float64{0.5, 0.7, 0.6, 0.65}, []bool{false, false, false, true}, 0.7, 20},
+		{"rmse", []float64{5, 3, 4, 3}, []bool{false, false, false, true}, 3, 20},
+		{"r2", []float64{-2, -1, nan, nan}, []bool{false, false, false, true}, -1, 20},
+		{"recall.loss", []float64{0, 0.25, 0.25, nan}, []bool{false, false, false, true}, 0.25, 20},
+		{"roc_auc", []float64{nan, nan}, []bool{false, true}, 0, 0},
+		{"accuracy", []float64{0, 0, 0}, []bool{false, false, true}, 0, 10},
+	} {
+		h := Hyperparameters{Options: Options{Monitor: c.monitor, EarlyStopping: EarlyStopping{Patience: 2}}}
+		var p Progress
+		for i, v := range c.values {
+			p = h.Observe(p, Evaluation{Step: uint64(10 * (i + 1)), ValLoss: float64(i), Monitored: MonitoredOf(&v)})
+			got, stop := h.Stopped(p, 1, 50)
+			if stop != c.stop[i] {
+				t.Errorf("%s: after evaluation %d stop is %v, want %v", c.monitor, i+1, stop, c.stop[i])
+			}
+			if want := (EarlyStopped{Epoch: 1, Step: 50, Best: c.best, BestStep: c.step, Monitor: c.monitor}); i == len(c.values)-1 && (got != want || math.Signbit(got.Best) != math.Signbit(want.Best)) {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		}
+	}
+}
+
+// What a parent was judged by means nothing to a fork that is judged by something else;
+// the learning rate stays as low as it was.
+func TestProgressOfAnotherMeasureIsForgotten(t *testing.T) {
+	p := Progress{Evaluations: 3, Best: 0.5, BestStep: 20, Waited: 1, Reference: 0.5, PlateauBest: 0.5, Reductions: 2}
+	was := Hyperparameters{}
+	figures := map[string]float64{"epoch_loss_sum": 1}
+	was.SaveProgress(p, figures)
+	if len(figures) != 9 {
+		t.Errorf("the default measure is saved, too: %v", figures)
+	}
+	for name, options := range map[string]Options{
+		"monitor": {Monitor: "accuracy"},
+		"loss":    {Regularization: nn.Regularization{Loss: nn.Loss{Name: nn.LossFocal}}},
+		"neither": {},
+	} {
+		now := Hyperparameters{Options: options}
+		want := Progress{Reductions: 2}
+		if name == "neither" {
+			want = p
+		}
+		got := now.RestoreProgress(figures)
+		again := map[string]float64{}
+		now.SaveProgress(got, again)
+		if got != want || now.RestoreProgress(again) != want {
+			t.Errorf("another %s: %+v, after a checkpoint %+v, want %+v", name, got, now.RestoreProgress(again), want)
+		}
+	}
+	gentle, harsh := was, was
+	gentle.Loss, harsh.Loss = nn.Loss{Name: nn.LossFocal, Gamma: 1}, nn.Loss{Name: nn.LossFocal, Gamma: 3}
+	if gentle.measure() == harsh.measure() || (Options{}).measure() != "" {
+		t.Errorf("measures %q and %q", gentle.measure(), harsh.measure())
+	}
 }

@@ -126,15 +126,20 @@ func (r TrainingRun) RecordEvaluation(e Evaluation) (Event, error) {
 	return nil, nil
 }
 
-// BestCheckpoint returns the checkpoint with the lowest validation loss of those at
-// the end of an epoch, the first of equal ones; it reports false if there is none
-// at the end of an epoch.
+// BestCheckpoint returns the checkpoint with the best monitored figure, by default the
+// lowest validation loss, of those at the end of an epoch, the first of equal ones; it
+// reports false if there is none at the end of an epoch.
 func (r TrainingRun) BestCheckpoint() (Checkpoint, bool) {
 	best, found := Checkpoint{}, false
 	lowest := math.Inf(1)
 	for _, cp := range r.Checkpoints {
-		if m, ok := r.Epoch(cp.Epoch); ok && m.Step == cp.Step && (m.ValLoss < lowest || !found) {
-			best, found, lowest = cp, true, m.ValLoss
+		m, ok := r.Epoch(cp.Epoch)
+		cost := r.Session.Hyperparameters.cost(m.ValLoss, m.Monitored)
+		if !ok || m.Step != cp.Step || found && !(cost < lowest) {
+			continue
+		}
+		if best, found = cp, true; cost == cost { // an undefined figure gives way to any
+			lowest = cost
 		}
 	}
 	return best, found

@@ -3,6 +3,7 @@ package training
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"reprise/dataset"
 	"reprise/fault"
@@ -105,6 +106,9 @@ func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 	default:
 		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "with an embedding", Problem: "does not fit data of numbers", Fix: "remove the embedding, or train on text"})
 	}
+	if err := checkSections(arch, data); err != nil {
+		errs = append(errs, err)
+	}
 	units := func(s tensor.Shape) int { return s[len(s)-1] }
 	// What comes in changes the shape of what comes out, but not the units of the last layer.
 	if !out.Equal(want) && (embedded || len(out) > 0 && units(out) != units(want)) {
@@ -113,4 +117,59 @@ func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", units(want))})
 	}
 	return join(errs)
+}
+
+// checkSections fails unless the model embeds the columns that are tokens, and those alone.
+func checkSections(arch nn.Architecture, data *dataset.Dataset) error {
+	columns, ok := nn.Columns{}, false
+	if len(arch.Layers) > 0 {
+		columns, ok = arch.Layers[0].(nn.Columns)
+	}
+	sections := data.Sections()
+	if sections == nil && !ok {
+		return nil
+	}
+	wanted, fits, i := make([]string, len(sections)), true, 0
+	for k, s := range sections {
+		wanted[k] = fmt.Sprintf("{columns: %d}", s.Features)
+		if s.Vocabulary > 0 {
+			wanted[k] = fmt.Sprintf("{columns: %d, layers: [{type: embedding, vocabulary: %d, width: 64}, {type: global_avg_pool}]}", s.Features, s.Vocabulary)
+			at := i < len(columns.Parts) && columns.Parts[i].Columns == s.Features
+			if vocabulary, text := partAt(columns, i).Text(); !at || !text || vocabulary < s.Vocabulary {
+				fits = false
+			}
+			i++
+			continue
+		}
+		for n := s.Features; n > 0; i++ { // numbers may be cut
+			part := partAt(columns, i)
+			if _, text := part.Text(); text || part.Columns < 1 || part.Columns > n {
+				fits = false
+				break
+			}
+			n -= part.Columns
+		}
+	}
+	switch {
+	case sections == nil:
+		for k := range columns.Parts {
+			if _, text := columns.Parts[k].Text(); text {
+				return &fault.FieldError{Field: "model_architecture", Value: "with an embedding of columns", Problem: "does not fit data without text",
+					Fix: "leave out the embedding, or say that a column is text"}
+			}
+		}
+		return nil
+	case fits && i == len(columns.Parts):
+		return nil
+	}
+	return &fault.FieldError{Field: "model_architecture", Value: "a list of layers", Problem: "does not embed the columns of the data that are tokens",
+		Fix: "let the first layer be {type: columns, parts: [" + strings.Join(wanted, ", ") + "]}, or use mlp or transformer"}
+}
+
+// partAt returns a part of a row, the zero Part beyond the last.
+func partAt(c nn.Columns, i int) nn.Part {
+	if i < len(c.Parts) {
+		return c.Parts[i]
+	}
+	return nn.Part{}
 }

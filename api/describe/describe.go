@@ -154,6 +154,9 @@ func runFigures(event training.Event) string {
 	case training.EvaluationCompleted:
 		return fmt.Sprintf("step %s, val loss %s", figures.Thousands(e.Step), figures.Metric(e.ValLoss))
 	case training.EarlyStopped:
+		if e.Monitor != "" {
+			return fmt.Sprintf("with epoch %d: %s", e.Epoch, e.Reason())
+		}
 		return fmt.Sprintf("with epoch %d; the best val loss, %s, was at step %s", e.Epoch, figures.Metric(e.Best), figures.Thousands(e.BestStep))
 	case training.CheckpointCommitted:
 		return fmt.Sprintf("step %s, epoch %d, weights %s", figures.Thousands(e.Step), e.Checkpoint.Epoch, figures.Hash(e.WeightsSHA256))

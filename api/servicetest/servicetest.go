@@ -96,6 +96,7 @@ func Run(t *testing.T, h Harness) {
 		{"a text needs a language model and its files", generation},
 		{"all of a request for text is checked at once", generationRequest},
 		{"a model is exported in pieces of its files", exportedModel},
+		{"a model predicts and is evaluated", usedModels},
 		{"data sets are listed, fetched and inspected", dataSets},
 		{"the newest events, and those that pass a filter", tail},
 		{"a log that is followed is waited for", follow},
@@ -120,7 +121,7 @@ const digits = `model_architecture: mlp\ndataset_path: digits\nmodel: {hidden: [
 // calls returns at least one call of each operation, with a good and a bad request
 // where both exist.
 func calls() []call {
-	return slices.Concat(logCalls(), recordCalls(), []call{
+	return slices.Concat(logCalls(), recordCalls(), modelCalls(), []call{
 		{"runs.list", `{}`},
 		{"runs.show", `{"run":"latest"}`},
 		{"runs.show", `{"run":"latest","at":"1000000"}`},

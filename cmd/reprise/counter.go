@@ -29,7 +29,7 @@ func newCounter(env *environment, what, unit string) *counter {
 	return &counter{env: env, what: what, unit: unit, width: width, started: now, last: now}
 }
 
-// update shows that done of so many parts are done.
+// update shows that done of so many parts are done; of is 0 where that is not known.
 func (c *counter) update(done, of uint64) {
 	now := c.env.now()
 	interval := plainInterval
@@ -41,14 +41,21 @@ func (c *counter) update(done, of uint64) {
 	}
 	c.last, c.shown = now, true
 	text := c.text(now, done, of)
-	if c.width > 0 {
+	switch {
+	case c.width > 0 && of > 0:
 		_, _ = fmt.Fprintf(c.env.stderr, "\r\x1b[K%s", besideBar(text, done, of, c.width))
+		return
+	case c.width > 0:
+		_, _ = fmt.Fprintf(c.env.stderr, "\r\x1b[K%s", text)
 		return
 	}
 	_, _ = fmt.Fprintln(c.env.stderr, text)
 }
 
 func (c *counter) text(now time.Time, done, of uint64) string {
+	if of == 0 {
+		return fmt.Sprintf("%s: %s %s", c.what, thousands(done), c.unit)
+	}
 	count := fmt.Sprintf("%s of %s %s", thousands(done), thousands(of), c.unit)
 	if c.unit == byteUnit {
 		count = fmt.Sprintf("%s of %s", fileSize(done), fileSize(of))

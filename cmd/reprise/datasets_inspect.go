@@ -181,6 +181,9 @@ func printKinds(t *table, kinds []dataset.ColumnKind) {
 		if fill := c.Missing.String(); c.MissingCells > 0 && c.Role == "feature" {
 			why += "; missing cells: " + fill
 		}
+		if k := c.Tokens; k != nil {
+			why += fmt.Sprintf("; up to %s of each, in %s, with a vocabulary of %s", plural(k.MaxTokens, "token"), k.Tokenizer, thousands(k.Vocabulary))
+		}
 		t.row(c.Name, string(c.Kind), c.Role, thousands(c.MissingCells), why)
 	}
 }

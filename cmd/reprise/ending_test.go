@@ -358,7 +358,7 @@ func TestALimitedFileSizeInterruptsARunThatIsResumedWithoutIt(t *testing.T) {
 	out, err := limited.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed ||
-		!strings.Contains(string(out), "file too large; allow larger files (ulimit -f), then resume it with: ") {
+		!strings.Contains(string(out), "file too large; allow larger files (ulimit -f); afterwards, resume it with: ") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if got := parse[api.Result](b, "runs", "resume", "latest"); got.State != training.Completed || got.WeightsSHA256 != want.WeightsSHA256 {
@@ -389,7 +389,7 @@ func TestARunThatWasLeftSaysHowToResumeIt(t *testing.T) {
 		want string
 	}{
 		{api.Error{Code: api.RunUnfinished, Message: "run r: no space left on device", Remedy: "free some space"},
-			"run r: no space left on device; free some space, then resume it with: reprise runs resume r"},
+			"run r: no space left on device; free some space; afterwards, resume it with: reprise runs resume r"},
 		{api.Error{Code: api.RunUnfinished, Message: "run r: the host ended"}, "run r: the host ended; resume it with: reprise runs resume r"},
 		{api.Error{Code: api.DirGone, Message: "run r: it is gone", Remedy: "put the folder back"}, "run r: it is gone; put the folder back"},
 	} {

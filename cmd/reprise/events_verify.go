@@ -23,8 +23,9 @@ func newEventsVerifyCommand(env *environment) *cobra.Command {
 against the one before it, positions and versions for gaps, the end against the
 recorded end, and the file's own structure. It then compares every event with those
 before it, in each field that follows from them; the read models and snapshots that
-are kept beside the log with what the events add up to; and the log with the files
-of runs. "reprise runs verify" checks what only training can tell.
+are kept beside the log with what the events add up to; and looks whether the files of
+runs show that the log is older than they are. It does not read checkpoints: "reprise
+runs verify" does, and checks what only training can tell.
 docs/durability.md lists what is compared with what.
 
 Exit code 0 means that the log is whole; 1 that it is not, and the first bad event

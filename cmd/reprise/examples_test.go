@@ -62,7 +62,7 @@ func TestExamplesInHelpWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"poem.txt": strings.Repeat("Tyger Tyger, burning bright, in the forests of the night. ", 60), "flats.csv": flats(), "new.csv": flats(),
+		"poem.txt": strings.Repeat("Tyger Tyger, burning bright, in the forests of the night. ", 60), "flats.csv": flats(), "new.csv": flats(), "sold.csv": flats(),
 		"new.jsonl": jsonLines(t, flats()),
 	} {
 		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o600); err != nil {
@@ -86,7 +86,7 @@ func TestExamplesInHelpWork(t *testing.T) {
 				in = live
 			case c.Name() == "generate":
 				in = text
-			case c.Name() == "predict":
+			case c.Name() == "predict", c.Name() == "evaluate":
 				in = prices
 			case slices.Contains([]string{"cancel", "pause", "priority", "resume", "retry"}, c.Name()):
 				in = b.with()

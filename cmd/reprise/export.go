@@ -13,6 +13,7 @@ import (
 	"reprise/api"
 	"reprise/export"
 	"reprise/internal/disk"
+	"reprise/training"
 )
 
 func newExportCommand(env *environment) *cobra.Command {
@@ -28,8 +29,9 @@ the run: the data set is not needed, and a run that is still training can be exp
 
   bundle       a folder, or one file where --out ends in .tar: weights,
                architecture and preprocessing, which is all that
-               "reprise predict" needs; of the checkpoint with the lowest
-               validation loss, unless --step names one
+               "reprise predict" needs; of the best checkpoint by
+               config.monitor, by default the validation loss,
+               unless --step names one
   safetensors  a folder: model.safetensors, with the names and layouts of
                PyTorch, and model.py, which builds the model and loads it
                with nothing but PyTorch
@@ -59,7 +61,7 @@ RUN is a run's id, the beginning of one, or latest.`,
 	flags.StringVar((*string)(&q.Format), "format", "", "`FORMAT` of the model: "+orList(exportFormats()))
 	flags.StringVar(&out, "out", "", "write to `PATH`: a folder for bundle and safetensors, a file for onnx and where it ends in .tar")
 	flags.Var((*stepFlag)(&step), "step", "use the checkpoint at step `N` (default: the last one)")
-	flags.BoolVar(&q.Best, "best", false, "use the checkpoint with the lowest validation loss")
+	flags.BoolVar(&q.Best, "best", false, "use the checkpoint with the best monitored figure (default: the lowest validation loss)")
 	_, _ = c.MarkFlagRequired("format"), c.MarkFlagRequired("out") // they fail only for flags that do not exist
 	addListFormat(c, &format)
 	return c
@@ -117,7 +119,7 @@ func (env *environment) exportModel(ctx context.Context, q api.ExportModelReques
 	return env.listing(format, made, func(t *table) error {
 		which := ""
 		if made.Best {
-			which = ", which has the lowest validation loss"
+			which = ", which has " + training.BestFigure(made.Monitor)
 		}
 		t.line("exported run %s at step %s, after epoch %s%s, to %s", made.RunID, thousands(made.Step), thousands(made.Epoch), which, made.Path)
 		if len(made.Files) > 0 {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"syscall"
 
 	"reprise/api"
@@ -206,7 +205,7 @@ func (env *environment) unfinished(ctx context.Context, id training.RunID, left 
 	switch {
 	case left.Code == api.DirGone:
 	case left.Remedy != "":
-		err = errorf("%w, then resume it with: %s", err, resume)
+		err = errorf("%w; afterwards, resume it with: %s", err, resume)
 	default:
 		err = errorf("%w; resume it with: %s", err, resume)
 	}
@@ -248,22 +247,22 @@ func (env *environment) endError(ctx context.Context, r api.Run, format string) 
 		return fmt.Errorf("run %s failed: %s", r.RunID, r.Reason)
 	case r.State == training.Completed:
 		return nil
-	case ctx.Err() == nil && (r.Reason == "" || r.Left() && r.TrainedSeconds == 0 && r.Step == r.ForkStep):
+	case ctx.Err() == nil && (r.Reason == "" || wasLeft(r) && r.TrainedSeconds == 0 && r.Step == r.ForkStep):
 		return interruptedError{fmt.Errorf("run %s was interrupted before it began; resume it with: %s", r.RunID, resume)}
-	case ctx.Err() == nil && isSignal(r.Reason): // that another process got
-		return interruptedError{fmt.Errorf("run %s: %s; resume it with: %s", r.RunID, interruption(r.Reason), resume)}
-	case ctx.Err() == nil && r.Left():
-		return interruptedError{fmt.Errorf("run %s was interrupted: %s; resume it with: %s", r.RunID, r.Reason, resume)}
-	case ctx.Err() == nil && strings.Contains(r.Reason, "; "): // nobody asked for it, and there is a remedy
-		return fmt.Errorf("run %s was interrupted: %s, then resume it with: %s", r.RunID, r.Reason, resume)
-	case ctx.Err() == nil:
-		return fmt.Errorf("run %s was interrupted: %s; resume it with: %s", r.RunID, r.Reason, resume)
+	case ctx.Err() == nil && wasLeft(r): // by a signal that another process got
+		return interruptedError{fmt.Errorf("run %s was %s; resume it with: %s", r.RunID, interruption(r.Reason), resume)}
+	case ctx.Err() == nil: // nobody asked for it, and there is something to do first
+		return fmt.Errorf("run %s was interrupted: %s; afterwards, resume it with: %s", r.RunID, r.Reason, resume)
 	case format == formatJSON:
 		return interruptedError{fmt.Errorf("interrupted at step %d; resume it with: %s", r.Step, resume)}
 	default:
 		return errInterrupted
 	}
 }
+
+// wasLeft reports whether a run was interrupted because its process was asked to end. Its
+// job records that; what a version without jobs has recorded is told by its words.
+func wasLeft(r api.Run) bool { return r.Left() || r.Job == nil && isSignal(r.Reason) }
 
 func writeJSONLine(w io.Writer, v any) error {
 	raw, err := json.Marshal(v)

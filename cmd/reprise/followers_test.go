@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"reprise/api"
+	"reprise/fault"
 	"reprise/server"
 	"reprise/training"
 )
@@ -158,7 +160,7 @@ func TestFollowersOfAKilledProcessNameTheirOwnRuns(t *testing.T) {
 type dying struct {
 	api.Service
 	between func() // is called once the runs are recorded
-	unasked bool   // records nothing
+	records int    // the requests of several that it records; -1 for all
 }
 
 // cutOff ends the connection, as the end of the process does.
@@ -169,7 +171,10 @@ func (s dying) cutOff() {
 
 func (s dying) Submit(ctx context.Context, r api.SubmitRequest) iter.Seq2[api.Submission, error] {
 	return func(func(api.Submission, error) bool) {
-		if !s.unasked {
+		if s.records >= 0 && len(r.Files) > s.records {
+			r.Files, r.RunIDs = r.Files[:s.records], r.RunIDs[:s.records]
+		}
+		if len(r.Files) > 0 {
 			for range s.Service.Submit(ctx, r) { // nobody is told
 			}
 		}
@@ -204,9 +209,9 @@ func TestACommandThatGetsNoAnswerNamesItsOwnRuns(t *testing.T) {
 	must1(t, err)
 	defer func() { must1(t, s.Close()) }()
 	ctx := api.WithNotices(t.Context(), func(api.Notice) {})
-	submit := func(file string) string {
+	submit := func(file string, set ...string) string {
 		t.Helper()
-		request, err := env.submission(ctx, []string{file}, nil)
+		request, err := env.submission(ctx, []string{file}, set)
 		must1(t, err)
 		id, err := onlySubmission(s.Submit(ctx, request))
 		must1(t, err)
@@ -219,20 +224,29 @@ func TestACommandThatGetsNoAnswerNamesItsOwnRuns(t *testing.T) {
 	}
 	first := string(parse[[]api.Run](b, "runs", "list")[0].RunID)
 	submit(endless(t)) // it keeps the data directory held
-	cancelled := submit(endless(t))
+	cancelled := submit(endless(t), "job.group=again")
 	cancel(cancelled)
-	file := endless(t)
+	retry := func() string {
+		answer, err := s.Retry(ctx, api.RetryRequest{Target: api.Target{Runs: []string{cancelled}}})
+		must1(t, err)
+		return string(answer.Runs[0].RunID)
+	}
+	file, short, shorter := endless(t), brief(t, 2), brief(t, 3)
 	for name, c := range map[string]struct {
 		args    []string
-		unasked bool
+		records int
 		want    int
+		other   func() string // a run that is recorded for another process at the same time
+		missing []string
 	}{
-		"one":     {args: []string{"train", file}, want: 1},
-		"several": {args: []string{"train", file, file, file}, want: 3},
-		"detach":  {args: []string{"train", "--detach", file}, want: 1},
-		"nothing": {args: []string{"train", file}, unasked: true},
-		"fork":    {args: []string{"runs", "fork", first, "--set", "config.epochs=1000000"}, want: 1},
-		"retry":   {args: []string{"runs", "retry", cancelled}, want: 1},
+		"one":         {args: []string{"train", file}, records: -1, want: 1},
+		"several":     {args: []string{"train", file, file, file}, records: -1, want: 3},
+		"some":        {args: []string{"train", file, short, shorter}, records: 1, want: 1, missing: []string{short, shorter}},
+		"detach":      {args: []string{"train", "--detach", file}, records: -1, want: 1},
+		"nothing":     {args: []string{"train", file}},
+		"fork":        {args: []string{"runs", "fork", first, "--set", "config.epochs=1000000"}, want: 1},
+		"retry":       {args: []string{"runs", "retry", cancelled}, want: 1, other: retry},
+		"retry group": {args: []string{"runs", "retry", "--group", "again"}, want: 1, other: retry},
 	} {
 		t.Run(name, func(t *testing.T) {
 			known := map[training.RunID]bool{}
@@ -241,26 +255,35 @@ func TestACommandThatGetsNoAnswerNamesItsOwnRuns(t *testing.T) {
 			for _, r := range list.Runs {
 				known[r.RunID] = true
 			}
+			if c.other == nil {
+				c.other = func() string { return submit(file) }
+			}
 			var other string
-			endpoint, err := serveControl(ctx, w, server.Handler(dying{s, func() { other = submit(file) }, c.unasked}))
+			endpoint, err := serveControl(ctx, w, server.Handler(dying{s, func() { other = c.other() }, c.records}))
 			must1(t, err)
 			o := b.run(c.args...)
 			must1(t, endpoint.close())
-			if o.code != exitFailed || !strings.Contains(o.stderr, fmt.Sprintf("process %d ended before it had answered", os.Getpid())) {
+			for _, want := range append(c.missing, fmt.Sprintf("process %d (reprise train job.yaml)", os.Getpid()), "still holds", "cut off the connection") {
+				if !strings.Contains(o.stderr, want) {
+					t.Errorf("not said: %s", want)
+				}
+			}
+			if o.code != exitFailed || strings.Contains(o.stderr, "ended") { // it lives
 				t.Fatalf("%+v", o)
 			}
 			list, err = s.Runs(ctx, api.RunsRequest{})
 			must1(t, err)
+			said := regexp.MustCompile(`\(retry of [^)]*\)`).ReplaceAllString(o.stderr, "")
 			own := 0
 			for _, r := range list.Runs {
 				id := string(r.RunID)
 				if known[r.RunID] || id == other {
-					if strings.Contains(o.stderr, id) {
+					if strings.Contains(said, id) {
 						t.Errorf("run %s is named, which another process submitted:\n%s", id, o.stderr)
 					}
 					continue
 				}
-				if own++; !strings.Contains(o.stderr, id) {
+				if own++; !strings.Contains(said, id) {
 					t.Errorf("run %s is not named:\n%s", id, o.stderr)
 				}
 				cancel(id)
@@ -287,7 +310,7 @@ func TestARunThatAnEndingProcessDidNotRecordIsTrainedAnyway(t *testing.T) {
 	_, err = onlySubmission(s.Submit(ctx, request)) // it keeps the data directory held
 	must1(t, err)
 	closed := make(chan error, 1)
-	endpoint, err := serveControl(ctx, w, server.Handler(dying{s, func() { go func() { closed <- s.Close() }() }, true}))
+	endpoint, err := serveControl(ctx, w, server.Handler(dying{s, func() { go func() { closed <- s.Close() }() }, 0}))
 	must1(t, err)
 	r := parse[api.Result](b, "train", brief(t, 1))
 	must1(t, errors.Join(<-closed, endpoint.close()))
@@ -349,10 +372,12 @@ type speechless struct {
 	api.Service
 	begin func() error                               // is called first
 	stop  func(ctx context.Context, id string) error // is called once a run has begun; nil lets it complete
+	once  bool                                       // breaks off then, whatever becomes of the run
+	says  error                                      // is the answer; nil breaks off
 }
 
 func (s speechless) Follow(ctx context.Context, r api.FollowRequest) iter.Seq2[api.RunUpdate, error] {
-	return func(func(api.RunUpdate, error) bool) {
+	return func(yield func(api.RunUpdate, error) bool) {
 		if err := s.begin(); err != nil {
 			panic(err)
 		}
@@ -360,11 +385,17 @@ func (s speechless) Follow(ctx context.Context, r api.FollowRequest) iter.Seq2[a
 			if err == nil && u.Begin != nil && s.stop != nil {
 				err = s.stop(ctx, string(u.RunID))
 			}
+			if s.once && u.Begin != nil {
+				break
+			}
 			if err != nil {
 				panic(err)
 			}
 		}
-		panic(http.ErrAbortHandler) // as the end of the process does
+		if s.says == nil {
+			panic(http.ErrAbortHandler) // as the end of the process does
+		}
+		yield(api.RunUpdate{}, s.says)
 	}
 }
 
@@ -389,23 +420,26 @@ func TestAFollowerThatIsNotToldTheEndReadsItFromTheLog(t *testing.T) {
 		return err
 	}
 	ctx := api.WithNotices(t.Context(), func(api.Notice) {})
+	ending := &api.Error{Fault: fault.Unavailable, Code: api.ProcessEnding, Message: "the process is ending; try again"}
 	for name, c := range map[string]struct {
 		files []string
 		stop  func(context.Context, string) error
 		code  int
 		text  string
+		says  error
 	}{
-		"completed":         {[]string{brief(t, 2)}, nil, exitCompleted, `"state":"completed"`},
-		"several completed": {[]string{brief(t, 2), brief(t, 3)}, nil, exitCompleted, `"state":"completed"`},
-		"cancelled":         {[]string{endless(t)}, cancel, exitFailed, "was cancelled: a test"},
-		"paused":            {[]string{endless(t)}, pause, exitInterrupted, "was paused"},
+		"completed":         {files: []string{brief(t, 2)}, code: exitCompleted, text: `"state":"completed"`},
+		"several completed": {files: []string{brief(t, 2), brief(t, 3)}, code: exitCompleted, text: `"state":"completed"`},
+		"ending":            {files: []string{brief(t, 2)}, code: exitCompleted, text: `"state":"completed"`, says: ending},
+		"cancelled":         {files: []string{endless(t)}, stop: cancel, code: exitFailed, text: "was cancelled: a test"},
+		"paused":            {files: []string{endless(t)}, stop: pause, code: exitInterrupted, text: "was paused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			request, err := env.submission(ctx, []string{endless(t)}, nil) // it keeps the data directory held until others do
 			must1(t, err)
 			held, err := onlySubmission(s.Submit(ctx, request))
 			must1(t, err)
-			endpoint, err := serveControl(ctx, w, server.Handler(speechless{s, func() error { return cancel(ctx, string(held)) }, c.stop}))
+			endpoint, err := serveControl(ctx, w, server.Handler(speechless{Service: s, begin: func() error { return cancel(ctx, string(held)) }, stop: c.stop, says: c.says}))
 			must1(t, err)
 			o := b.run(append([]string{"train", "-o", "json"}, c.files...)...)
 			must1(t, endpoint.close())
@@ -413,6 +447,33 @@ func TestAFollowerThatIsNotToldTheEndReadsItFromTheLog(t *testing.T) {
 				strings.Count(o.stdout, `"run_id"`) < len(c.files) {
 				t.Errorf("%+v", o)
 			}
+			for _, file := range c.files {
+				if ids := runsOf(b, file); len(ids) != 1 {
+					t.Errorf("%s was submitted as %v", file, ids)
+				}
+			}
 		})
+	}
+}
+
+// A connection that is cut off does not say that the process has ended: one that lives is
+// not said to have.
+func TestAProcessThatLivesIsNotSaidToHaveEnded(t *testing.T) {
+	b := build(t)
+	s, env, err := hold(b.dataDir, os.Getenv)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	w, err := env.workspace()
+	must1(t, err)
+	must1(t, removeControl(filepath.Join(w.Dir, controlName)))
+	endpoint, err := serveControl(t.Context(), w, server.Handler(speechless{Service: s, begin: func() error { return nil }, once: true}))
+	must1(t, err)
+	defer func() { must1(t, endpoint.close()) }()
+	file := endless(t)
+	o := b.run("train", file)
+	ids := runsOf(b, file)
+	if len(ids) != 1 || o.code != exitFailed || strings.Contains(o.stderr, "has ended") ||
+		!strings.Contains(o.stderr, "which still holds --data-dir") || !strings.Contains(o.stderr, "follow it again with: ") || !strings.Contains(o.stderr, "runs resume "+ids[0]) {
+		t.Errorf("%v: %+v", ids, o)
 	}
 }

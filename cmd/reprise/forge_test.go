@@ -107,6 +107,9 @@ config:
   label_smoothing: 0.1
   eval_interval: 3
   early_stopping: {patience: 6, min_delta: 5}
+  monitor: f1_macro
+  class_weight: {"yes": 2}
+  sampler: balanced
   checkpoint_interval: 2
 `
 
@@ -388,7 +391,7 @@ func changeFields(v reflect.Value, visit func(string, func(reflect.Value))) {
 
 // changeJSON makes a value another one, which its own rules accept.
 func changeJSON(v any) {
-	for _, text := range []string{`{"x":{"kind":"ignored"}}`, `["x"]`} {
+	for _, text := range []string{`{"x":{"kind":"ignored"}}`, `["x"]`, `{"no":3}`} {
 		if json.Unmarshal([]byte(text), v) == nil {
 			return
 		}

@@ -39,7 +39,7 @@ RUN is a run's id, the beginning of one, or latest.`,
 	_ = flags.SetAnnotation("prompt", mayBeEmpty, nil) // it fails only for a flag that does not exist
 	flags.IntVar(&g.Tokens, "tokens", 400, "write `N` tokens")
 	flags.Var((*stepFlag)(&step), "step", "use the checkpoint at step `N` (default: the last one)")
-	flags.BoolVar(&g.Best, "best", false, "use the checkpoint with the lowest validation loss")
+	flags.BoolVar(&g.Best, "best", false, "use the checkpoint with the best monitored figure, by default the lowest validation loss")
 	flags.Float64Var(&g.Temperature, "temperature", 0.8, "`T` below 1 makes likely tokens likelier; 0 always takes the likeliest")
 	flags.IntVar(&g.TopK, "top-k", 0, "draw from the `K` likeliest tokens only (default: all)")
 	flags.Float64Var(&g.TopP, "top-p", 0, "draw from the likeliest tokens that together reach probability `P` only (default: all)")

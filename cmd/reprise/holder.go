@@ -45,56 +45,84 @@ type guestService struct {
 // asked is what a command has asked the holder to record, which is known even if the
 // holder dies before it has answered.
 type asked struct {
-	runs    map[training.RunID]bool // that were to be recorded
-	retried *api.Target             // to be tried again; nil for nothing
-	before  map[training.RunID]bool // that were recorded already, if there is something to be tried again
+	runs []askedRun
+	// retried are the runs that were named to be tried again.
+	retried []string
+	// answered says that the holder has answered that it has recorded a run.
+	answered bool
+}
+
+// askedRun is one of the runs that were to be recorded.
+type askedRun struct {
+	id training.RunID
+	// file is the request, "" if there is none. It names the run where there are several.
+	file string
+}
+
+// draw adds a run, and returns its id.
+func (a *asked) draw(newRunID func() training.RunID, file string) training.RunID {
+	id := newRunID()
+	for slices.ContainsFunc(a.runs, func(r askedRun) bool { return r.id == id }) { // few characters of it are random
+		id = newRunID()
+	}
+	a.runs = append(a.runs, askedRun{id, file})
+	return id
 }
 
 // Submit implements api.Service.
 func (g guestService) Submit(ctx context.Context, r api.SubmitRequest) iter.Seq2[api.Submission, error] {
 	r.RunIDs = make([]training.RunID, len(r.Files))
-	for i := range r.RunIDs {
-		id := g.newRunID()
-		for g.asked.runs[id] { // few characters of it are random
-			id = g.newRunID()
-		}
-		r.RunIDs[i], g.asked.runs[id] = id, true
+	for i, file := range r.Files {
+		r.RunIDs[i] = g.asked.draw(g.newRunID, string(file.Name))
 	}
-	return g.Service.Submit(ctx, r)
+	return func(yield func(api.Submission, error) bool) {
+		for submitted, err := range g.Service.Submit(ctx, r) {
+			g.asked.answered = g.asked.answered || err == nil && submitted.Error == nil
+			if !yield(submitted, err) {
+				return
+			}
+		}
+	}
 }
 
 // Fork implements api.Service.
 func (g guestService) Fork(ctx context.Context, r api.ForkRequest) (api.Forked, error) {
-	r.NewRun = g.newRunID()
-	g.asked.runs[r.NewRun] = true
-	return g.Service.Fork(ctx, r)
+	r.NewRun = g.asked.draw(g.newRunID, "")
+	forked, err := g.Service.Fork(ctx, r)
+	g.asked.answered = err == nil
+	return forked, err
 }
 
 // Retry implements api.Service.
 func (g guestService) Retry(ctx context.Context, r api.RetryRequest) (api.Commanded, error) {
-	before, err := g.Service.Runs(ctx, api.RunsRequest{})
+	list, err := g.Service.Runs(ctx, api.RunsRequest{})
 	if err != nil {
 		return api.Commanded{}, err
 	}
-	g.asked.retried, g.asked.before = &r.Target, map[training.RunID]bool{}
-	for _, run := range before.Runs {
-		g.asked.before[run.RunID] = true
+	n := len(r.Runs)
+	if n == 0 { // of those that there are; the service draws ids for more
+		for _, run := range list.Runs {
+			if run.Job != nil && run.Job.State.Ended() {
+				n++
+			}
+		}
 	}
-	return g.Service.Retry(ctx, r)
-}
-
-// includes reports whether a run that is recorded is one that was asked for.
-func (a *asked) includes(r api.Run) bool {
-	if a.runs[r.RunID] || a.retried == nil {
-		return a.runs[r.RunID]
+	for _, name := range r.Runs {
+		if name == "latest" {
+			latest, err := g.Service.Run(ctx, api.RunRequest{Run: name})
+			if err != nil {
+				return api.Commanded{}, err
+			}
+			name = string(latest.Details.RunID)
+		}
+		g.asked.retried = append(g.asked.retried, name)
 	}
-	if r.Job == nil || r.Job.RetryOf == "" || a.before[r.RunID] {
-		return false
+	for range n {
+		r.RunIDs = append(r.RunIDs, g.asked.draw(g.newRunID, ""))
 	}
-	return a.retried.All || a.retried.Group != "" && a.retried.Group == r.Job.Group ||
-		slices.ContainsFunc(a.retried.Runs, func(name string) bool {
-			return name == "latest" || strings.HasPrefix(string(r.Job.RetryOf), name)
-		})
+	answer, err := g.Service.Retry(ctx, r)
+	g.asked.answered = err == nil && len(answer.Runs) > 0
+	return answer, err
 }
 
 // Follow implements api.Service. A follower waits for a holder that is stopped for a
@@ -104,37 +132,86 @@ func (g guestService) Follow(ctx context.Context, r api.FollowRequest) iter.Seq2
 	return g.Service.Follow(ctx, r)
 }
 
+// patience bounds how long a command waits until the process that holds the data directory
+// serves it, or lets go. Another holder is waited for again, and so is one that has let the
+// command call it, from the end of that call.
+type patience struct {
+	holder flock.Info
+	called bool
+	until  time.Time
+}
+
+func (p *patience) lasts(now time.Time, holder flock.Info, called bool) bool {
+	same := holder.PID == p.holder.PID && holder.StartedAt.Equal(p.holder.StartedAt)
+	if p.until.IsZero() || !same || called && !p.called {
+		*p = patience{holder, called, now.Add(controlPatience)}
+	}
+	return now.Before(p.until)
+}
+
+// heldByOther returns the error of a command for which a process that holds the data
+// directory has to be asked, or waited for; nil where this process looks first what it can
+// do by itself, and what is wrong with what it was given.
+func (env *environment) heldByOther(wanted access) error {
+	switch wanted {
+	case detaching:
+		return env.refuseDetach()
+	case submitting, recording:
+	case reading, writing: // most of it needs no lock
+		return nil
+	}
+	w, err := env.workspace()
+	if err != nil {
+		return nil //nolint:nilerr // the command says so
+	}
+	held, holder, err := flock.Probe(w.LockPath())
+	if err != nil || !held || !servesOthers(holder.Command) && !onlyRecords(holder.Command) {
+		return nil //nolint:nilerr // likewise, if it matters
+	}
+	return api.InUse(w.Dir, &flock.LockedError{Path: w.LockPath(), Holder: holder})
+}
+
 // withHolder calls do with the service of the process that holds the data directory, if
-// err says that one does and it serves others. again says that it is about to let go of
-// the data directory, or has: the command can try to hold it. A holder that only records
-// something is waited for, for a bounded time.
+// err says that one does and it serves others. again says that nobody holds the data
+// directory any more: the command can try to hold it. A holder that only records something
+// is waited for, for a bounded time, and so is one that is starting or ending.
 func (env *environment) withHolder(
-	ctx context.Context, deadline time.Time, wanted access, err error, do func(context.Context, api.Service) error,
+	ctx context.Context, waited *patience, wanted access, err error, do func(context.Context, api.Service) error,
 ) (again bool, _ error) {
-	var e *api.Error
-	for errors.As(err, &e) && e.Code == api.DirInUse {
-		w, noDir := env.workspace()
-		if noDir != nil {
-			return false, err
-		}
+	if !hasCode(err, api.DirInUse) {
+		return false, err
+	}
+	w, noDir := env.workspace()
+	if noDir != nil {
+		return false, err
+	}
+	for {
 		held, holder, probed := flock.Probe(w.LockPath())
+		var answer error
+		called := false
 		switch {
-		case !held && probed == nil:
-			return env.now().Before(deadline), err
-		case probed == nil && (holder == flock.Info{} || onlyRecords(holder.Command)): // it soon lets go
-		case probed != nil || !servesOthers(holder.Command):
+		case probed != nil:
+			return false, err
+		case !held:
+			*waited = patience{}
+			return true, err
+		case holder == flock.Info{} || onlyRecords(holder.Command): // it soon lets go
+		case !servesOthers(holder.Command):
 			return false, err
 		default:
-			there, called := env.askToServe(ctx, w, holder, wanted, do)
-			if there {
-				return false, called
+			var came reply
+			came, answer = env.askToServe(ctx, w, holder, wanted, do)
+			switch called = came == refused; {
+			case came == answered:
+				return false, answer
+			case !called:
+				answer = nil
 			}
-			if errors.Is(called, fs.ErrPermission) { // it acts for another user
-				return false, notThisUsers(w, holder)
-			}
-			e = &api.Error{Code: api.DirInUse}
 		}
-		if !env.now().Before(deadline) {
+		if !waited.lasts(env.now(), holder, called) {
+			if isUnreachable(answer) { // whenever it was called
+				err = answer
+			}
 			return false, err
 		}
 		select {
@@ -143,7 +220,12 @@ func (env *environment) withHolder(
 			return false, ctx.Err()
 		}
 	}
-	return false, err
+}
+
+// hasCode reports whether an error of a service is of the situation.
+func hasCode(err error, code api.Code) bool {
+	var e *api.Error
+	return errors.As(err, &e) && e.Code == code
 }
 
 // servesOthers reports whether a process that holds the data directory with this command
@@ -200,40 +282,50 @@ func notThisUsers(w datadir.Workspace, holder flock.Info) error {
 		holder.PID, holder.Command, w.Dir)
 }
 
-// askToServe calls do with the service of the holder. there is false where nothing has
-// happened because the holder is not reached: it is starting or ending, or has died.
+// reply is what comes of a call of the holder.
+type reply int
+
+const (
+	unreached reply = iota // the holder is starting or ending, or has died: it was not called
+	refused                // it was called and is ending, or has died: nothing has happened
+	answered
+)
+
+// askToServe calls do with the service of the holder.
 func (env *environment) askToServe(
 	ctx context.Context, w datadir.Workspace, holder flock.Info, wanted access, do func(context.Context, api.Service) error,
-) (there bool, err error) {
+) (_ reply, err error) {
 	conn, err := dialHolder(ctx, w)
-	if err != nil {
-		return false, err
+	switch {
+	case errors.Is(err, fs.ErrPermission): // it acts for another user
+		return answered, notThisUsers(w, holder)
+	case err != nil:
+		return unreached, err
 	}
 	_ = conn.Close() // it was only to see that there is somebody
 	remote := client.New("its socket", func(ctx context.Context) (net.Conn, error) { return dialHolder(ctx, w) })
 	defer func() { err = errors.Join(err, remote.Close()) }()
 	if err := env.greet(ctx, remote, w, holder); err != nil {
-		return !isUnreachable(err), err
+		if isUnreachable(err) {
+			return unreached, err
+		}
+		return answered, err
 	}
-	own := &asked{runs: map[training.RunID]bool{}}
+	own := &asked{}
 	err = env.callHolder(ctx, remote, w, holder, own, do)
-	var e *api.Error
 	switch {
-	case errors.As(err, &e) && e.Code == api.ProcessEnding:
-		return false, err
+	case hasCode(err, api.ProcessEnding) && !own.answered:
+		return refused, err
 	case isUnreachable(err) && wanted == recording: // it does no harm to record it twice
-		return false, err
+		return refused, errorf("%s: %w", cutOffBy(w, holder), err)
 	case isUnreachable(err) && (wanted == submitting || wanted == detaching):
 		return env.cutOff(ctx, w, holder, own, err)
 	}
-	return true, err
+	return answered, err
 }
 
 // isUnreachable reports whether an error is of the connection to a service.
-func isUnreachable(err error) bool {
-	var e *api.Error
-	return errors.As(err, &e) && e.Code == api.Unreachable
-}
+func isUnreachable(err error) bool { return hasCode(err, api.Unreachable) }
 
 // greet sees whether the holder answers at all: a stopped process still has a socket.
 func (env *environment) greet(ctx context.Context, remote *client.Client, w datadir.Workspace, holder flock.Info) error {
@@ -268,9 +360,7 @@ func (env *environment) callHolder(
 			}
 		}
 	}()
-	shown := notices{env: env}
-	defer shown.close()
-	err := do(api.WithNotices(called, shown.show), guestService{
+	err := do(called, guestService{
 		Service: remote, holder: holder, unwatched: unwatched, asked: own,
 		newRunID: func() training.RunID { return service.NewRunID(env.now(), rand.Reader) },
 	})
@@ -308,30 +398,78 @@ func hasLetGo(ctx context.Context, w datadir.Workspace, holder flock.Info) bool 
 	}
 }
 
-// cutOff says of a holder that has ended before it had answered which of the runs that it
-// was asked for it has recorded. there is false where that is none, and none will be.
-func (env *environment) cutOff(ctx context.Context, w datadir.Workspace, holder flock.Info, own *asked, err error) (there bool, _ error) {
+// cutOff says of a holder that has ended before it had answered, or cut off the call, which
+// of the runs that it was asked for it has recorded. Where that is none, and none will be,
+// it has refused the call.
+func (env *environment) cutOff(ctx context.Context, w datadir.Workspace, holder flock.Info, own *asked, err error) (reply, error) {
 	gone := hasLetGo(ctx, w, holder)
-	recorded, known := env.recordedRuns(ctx)
 	said := fmt.Sprintf("process %d ended before it had answered", holder.PID)
-	if !known {
-		return true, fault.As(fault.Unavailable, errorf("%s: %w; see whether the run was recorded with: %s", said, err, env.commandLine("runs list")))
+	if !gone {
+		said = cutOffBy(w, holder)
 	}
-	var names []string
-	for _, r := range recorded {
-		if own.includes(r) {
-			names = append(names, string(r.RunID))
+	list, known := env.recordedRuns(ctx)
+	switch {
+	case !known:
+		return answered, fault.As(fault.Unavailable, errorf("%s: %w; see whether anything was recorded with: %s", said, err, env.commandLine("runs list")))
+	case gone && len(own.runs) > 0 && !slices.ContainsFunc(own.runs, func(r askedRun) bool { return isRecorded(list, r.id) }):
+		return refused, err
+	}
+	return answered, fault.New(fault.Unavailable, "%s%s", said, env.describeAsked(own, list, gone))
+}
+
+// cutOffBy says that a holder that lives has cut off a call.
+func cutOffBy(w datadir.Workspace, holder flock.Info) string {
+	return fmt.Sprintf("process %d (%s), which still holds --data-dir %s, cut off the connection before it had answered", holder.PID, holder.Command, w.Dir)
+}
+
+func isRecorded(list []api.Run, id training.RunID) bool {
+	return slices.ContainsFunc(list, func(r api.Run) bool { return r.RunID == id })
+}
+
+// describeAsked says which of the runs that were asked for are recorded, and what to do.
+func (env *environment) describeAsked(own *asked, list []api.Run, gone bool) string {
+	var named, ids, missing, retries []string
+	for _, asked := range own.runs {
+		at := slices.IndexFunc(list, func(r api.Run) bool { return r.RunID == asked.id })
+		if at < 0 {
+			if asked.file != "" {
+				missing = append(missing, asked.file)
+			}
+			continue
+		}
+		name := "run " + string(asked.id)
+		if of := list[at].Job; of != nil && of.RetryOf != "" {
+			name += " (retry of " + string(of.RetryOf) + ")"
+			retries = append(retries, string(of.RetryOf))
+		} else if len(own.runs) > 1 && asked.file != "" {
+			name += " (" + asked.file + ")"
+		}
+		named, ids = append(named, name), append(ids, string(asked.id))
+	}
+	switch {
+	case len(own.runs) == 0: // it was not asked for new ones
+		return "; run the command again"
+	case len(ids) == 0:
+		return "; it has recorded no run yet; before you run the command again, see whether it has with: " + env.commandLine("runs list")
+	}
+	for _, of := range own.retried {
+		if !slices.ContainsFunc(retries, func(id string) bool { return strings.HasPrefix(id, of) }) {
+			missing = append(missing, "a retry of "+of)
 		}
 	}
-	slices.Sort(names)
-	switch len(names) {
-	case 0:
-		return !gone || len(own.runs) == 0 && own.retried == nil, fault.New(fault.Unavailable, "%s, and recorded no run; run the command again", said)
-	case 1:
-		return true, fault.New(fault.Unavailable, "%s; run %s was recorded; resume it with:\n  %s", said, names[0], env.commandLine("runs resume "+names[0]))
+	them := "it"
+	if len(ids) > 1 {
+		them = "them"
 	}
-	return true, fault.New(fault.Unavailable, "%s; it had recorded the runs %s; resume them with:\n  %s",
-		said, strings.Join(names, ", "), env.commandLine("runs resume "+strings.Join(names, " ")))
+	text := "; it has recorded " + andList(named)
+	if len(missing) > 0 {
+		text += ", and not: " + strings.Join(missing, ", ") + "; ask for what is missing again"
+	}
+	does := "resume"
+	if !gone { // whoever resumes what is under way follows it
+		does = "follow"
+	}
+	return fmt.Sprintf("%s; %s %s with:\n  %s", text, does, them, env.commandLine("runs resume "+strings.Join(ids, " ")))
 }
 
 // finishOthers waits for the runs that train in this process although its own command has
@@ -385,14 +523,14 @@ func (env *environment) left(g guestService, runs []training.RunID) error {
 	return interruptedError{fmt.Errorf("%s in process %d; this %s:\n  %s", goes, g.holder.PID, ends, env.commandLine("runs cancel "+strings.Join(names, " ")))}
 }
 
-// holderGone says that the process that trained runs has ended before this one learnt how
-// they ended. A run that the log says is at rest gets its end from there, as one of a
+// holderGone says that the process that trained runs has ended, or cut off the connection,
+// before this one learnt how they ended. A run that the log says is at rest gets its end from there, as one of a
 // follower that was stopped for a while; the error is nil if all of them do.
 func (env *environment) holderGone(
 	ctx context.Context, g guestService, err error, all []training.RunID, ends map[training.RunID]api.RunUpdate,
 ) error {
-	var e *api.Error
-	if !errors.As(err, &e) || e.Code != api.Unreachable {
+	var e *api.Error // it may say itself that it is ending
+	if !errors.As(err, &e) || e.Code != api.Unreachable && e.Code != api.ProcessEnding {
 		return err
 	}
 	var runs []training.RunID
@@ -413,8 +551,11 @@ func (env *environment) holderGone(
 	for i, id := range runs {
 		names[i] = string(id)
 	}
-	return fmt.Errorf("process %d, which trained it, has ended (%s); if the run is interrupted, resume it with: %s",
-		g.holder.PID, e.Message, env.commandLine("runs resume "+strings.Join(names, " ")))
+	resume := env.commandLine("runs resume " + strings.Join(names, " "))
+	if w, err := env.workspace(); err == nil && !hasLetGo(ctx, w, g.holder) {
+		return fmt.Errorf("%s (%s); follow it again with: %s", cutOffBy(w, g.holder), e.Message, resume)
+	}
+	return fmt.Errorf("process %d, which trained it, has ended (%s); if the run is interrupted, resume it with: %s", g.holder.PID, e.Message, resume)
 }
 
 // recordedEnd returns the run as the log has it; nil if it is not at rest by what is

@@ -3,17 +3,24 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"reprise/api"
+	"reprise/fault"
 	"reprise/internal/flock"
+	"reprise/server"
 )
 
 func TestDetachIsRefusedWhereNobodyTrains(t *testing.T) {
@@ -36,17 +43,18 @@ func TestAHolderThatOnlyRecordsIsWaitedForAndNotCalled(t *testing.T) {
 	w, err := env.workspace()
 	must1(t, err)
 	for _, command := range []string{"cancel a", "pause --all", "priority latest"} {
-		lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: "reprise runs " + command, StartedAt: now})
+		holder := flock.Info{PID: os.Getpid(), Command: "reprise runs " + command, StartedAt: now}
+		lock, err := flock.Acquire(w.LockPath(), holder)
 		must1(t, err)
 		called := func(context.Context, api.Service) error { return errors.New("it was called") }
 		refused := env.refuseDetach()
-		again, err := env.withHolder(t.Context(), now, detaching, refused, called)
+		again, err := env.withHolder(t.Context(), &patience{holder: holder, until: now}, detaching, refused, called)
 		var e *api.Error
 		if again || !errors.As(err, &e) || e.Code != api.DirInUse || !strings.Contains(err.Error(), "reprise runs "+command) {
 			t.Errorf("%s: %v, %v", command, again, err)
 		}
 		must1(t, lock.Release())
-		if again, _ := env.withHolder(t.Context(), now.Add(time.Second), detaching, refused, called); !again {
+		if again, _ := env.withHolder(t.Context(), &patience{holder: holder, until: now}, detaching, refused, called); !again {
 			t.Errorf("%s: not tried again once it has let go", command)
 		}
 		if err := env.refuseDetach(); !errors.Is(err, errNoProcess) {
@@ -76,6 +84,165 @@ func TestACommandThatOnlyRecordsIsNotServed(t *testing.T) {
 		if served != want {
 			t.Errorf("access %d: served %v, want %v", wanted, served, want)
 		}
+	}
+}
+
+// What a command has recorded is said by the file that it was given, and so is what it has
+// not: whether the process that it asked has died, or lives and cut off the connection.
+func TestWhatWasRecordedBeforeACutIsSaidFileByFile(t *testing.T) {
+	env := &environment{program: "reprise"}
+	list := make([]api.Run, 3)
+	list[0].RunID = "a"
+	list[1].RunID, list[1].Job = "x", &api.Job{RetryOf: "w"}
+	list[2].RunID, list[2].Job = "other", &api.Job{RetryOf: "v"}
+	three := &asked{runs: []askedRun{{"a", "a.yaml"}, {"b", "b.yaml"}, {"c", "-"}}}
+	for _, c := range []struct {
+		own  *asked
+		gone bool
+		want string
+	}{
+		{three, true, "; it has recorded run a (a.yaml), and not: b.yaml, -; ask for what is missing again; resume it with:\n  reprise runs resume a"},
+		{three, false, "; it has recorded run a (a.yaml), and not: b.yaml, -; ask for what is missing again; follow it with:\n  reprise runs resume a"},
+		{&asked{runs: []askedRun{{"a", "a.yaml"}}}, true, "; it has recorded run a; resume it with:\n  reprise runs resume a"},
+		{&asked{runs: []askedRun{{"b", "b.yaml"}}}, false,
+			"; it has recorded no run yet; before you run the command again, see whether it has with: reprise runs list"},
+		{&asked{runs: []askedRun{{"x", ""}, {"y", ""}}, retried: []string{"v", "w"}}, true,
+			"; it has recorded run x (retry of w), and not: a retry of v; ask for what is missing again; resume it with:\n  reprise runs resume x"},
+		{&asked{}, true, "; run the command again"},
+	} {
+		if got := env.describeAsked(c.own, list, c.gone); got != c.want {
+			t.Errorf("%q\nwant %q", got, c.want)
+		}
+	}
+}
+
+// ticking is a clock that takes a second between any two looks.
+type ticking struct{ at time.Time }
+
+func (c *ticking) now() time.Time {
+	c.at = c.at.Add(time.Second)
+	return c.at
+}
+
+// A submission is checked for as long as it takes. If the process that checks it then ends,
+// the command waits until that lets go of the data directory, from then on.
+func TestACommandWaitsForAProcessThatEndsFromTheEndOfItsCall(t *testing.T) {
+	clock := &ticking{time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
+	env := &environment{program: "reprise", command: "reprise train a.yaml", dataDir: t.TempDir(), getenv: func(string) string { return "" }, now: clock.now, threads: 1, cpuFeatures: "auto"}
+	w, err := env.workspace()
+	must1(t, err)
+	s, err := env.serviceOver(w, nil, false)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	for _, letsGo := range []bool{true, false} {
+		lock, err := flock.Acquire(w.LockPath(), flock.Info{PID: os.Getpid(), Command: env.command, StartedAt: clock.at})
+		must1(t, err)
+		endpoint, err := serveControl(t.Context(), w, server.Handler(s))
+		must1(t, err)
+		var waited patience
+		calls := 0
+		again, err := env.withHolder(t.Context(), &waited, submitting, env.heldByOther(submitting), func(context.Context, api.Service) error {
+			if calls++; calls == 1 {
+				clock.at = clock.at.Add(time.Hour)
+			} else if letsGo {
+				must1(t, lock.Release())
+			}
+			return &api.Error{Fault: fault.Unavailable, Code: api.ProcessEnding, Message: "the process is ending; try again"}
+		})
+		if again != letsGo || !hasCode(err, api.DirInUse) || calls < 2 || calls > 20 {
+			t.Errorf("lets go %v: again %v after %d calls: %v", letsGo, again, calls, err)
+		}
+		must1(t, errors.Join(endpoint.close(), lock.Release()))
+	}
+}
+
+// A process that cuts off every call is said to, and not to be in use only.
+func TestAProcessThatCutsOffEveryCallIsSaidTo(t *testing.T) {
+	s, env, err := hold(t.TempDir(), os.Getenv)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	clock := &ticking{time.Now()}
+	env.now = clock.now
+	calls := 0
+	err = env.withServiceFor(t.Context(), recording, func(context.Context, api.Service) error {
+		calls++
+		return &api.Error{Fault: fault.Unavailable, Code: api.Unreachable, Message: "its socket: EOF"}
+	})
+	if calls < 2 || err == nil || !strings.Contains(err.Error(), "which still holds --data-dir") || !strings.Contains(err.Error(), "cut off the connection before it had answered: its socket: EOF") {
+		t.Errorf("after %d calls: %v", calls, err)
+	}
+}
+
+// Where another process trains, a command asks it at once: what it does before that is
+// done once, and not in its own process first.
+func TestACommandAsksTheProcessThatTrainsFirst(t *testing.T) {
+	s, env, err := hold(t.TempDir(), os.Getenv)
+	must1(t, err)
+	defer func() { must1(t, s.Close()) }()
+	for _, wanted := range []access{submitting, recording, detaching} {
+		calls := 0
+		must1(t, env.withServiceFor(t.Context(), wanted, func(_ context.Context, s api.Service) error {
+			if _, guest := s.(guestService); !guest {
+				t.Errorf("access %d: the service is %T", wanted, s)
+			}
+			calls++
+			return nil
+		}))
+		if calls != 1 {
+			t.Errorf("access %d: %d calls", wanted, calls)
+		}
+	}
+}
+
+// What was said is not said again where a command has to begin again.
+func TestNoticesAreNotRepeated(t *testing.T) {
+	var stderr bytes.Buffer
+	shown := notices{env: &environment{stderr: &stderr}}
+	for range 2 {
+		shown.begin()
+		for range 2 { // of two requests
+			shown.show(api.Notice{Note: "the classes are alike"})
+		}
+		shown.show(api.Notice{Warning: "the log is old"})
+	}
+	want := strings.Repeat("reprise: note: the classes are alike\n", 2) + "reprise: warning: the log is old\n"
+	if stderr.String() != want {
+		t.Errorf("%q, want %q", stderr.String(), want)
+	}
+}
+
+// Whatever is called with the service may be called again, and would find standard input or
+// a pipe empty then.
+func TestNothingIsReadWhereACommandMayBeginAgain(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	must1(t, err)
+	checked := 0
+	for _, file := range files {
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		must1(t, err)
+		ast.Inspect(tree, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || strings.HasSuffix(file, "_test.go") {
+				return true
+			}
+			called, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || !slices.Contains([]string{"withServiceFor", "withTraining", "trainOne", "trainRuns"}, called.Sel.Name) {
+				return true
+			}
+			for _, argument := range call.Args {
+				checked++
+				ast.Inspect(argument, func(n ast.Node) bool {
+					if name, ok := n.(*ast.Ident); ok && slices.Contains([]string{"stdin", "submission", "readRequest", "readInput", "openInput", "unlessEnded"}, name.Name) {
+						t.Errorf("%s: what is given to %s reads with %s", file, called.Sel.Name, name.Name)
+					}
+					return true
+				})
+			}
+			return true
+		})
+	}
+	if checked == 0 {
+		t.Error("nothing was checked: the test looks for the wrong names")
 	}
 }
 

@@ -126,7 +126,7 @@ what to do.`,
 		"`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
 	root.AddCommand(
 		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
-		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newPredictCommand(env), newExportCommand(env), newValidateCommand(env),
+		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newPredictCommand(env), newEvaluateCommand(env), newExportCommand(env), newValidateCommand(env),
 		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newCompletionCommand(env), newVersionCommand(env),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true

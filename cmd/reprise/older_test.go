@@ -45,6 +45,7 @@ func TestEveryCommandNamesAnOlderLog(t *testing.T) {
 		"runs retry": {{"latest", refuses}},
 		"generate":   {{"latest --prompt a", exitInvalid}}, // no language model
 		"predict":    {{"latest --input " + filepath.Join(dir, "none.csv"), exitInvalid}},
+		"evaluate":   {{"latest", warns}},
 		"export":     {{"latest --format onnx --out " + filepath.Join(dir, "model.onnx"), warns}},
 		"state":      {{"", warns}}, "devices": {{"", warns}}, "projections list": {{"", warns}}, "projections rebuild": {{"", refuses}},
 		"events head": {{"", warns}, {"-o json", warns}, {"--sign " + key, refuses}}, "events tail": {{"", warns}, {"--run latest", warns}},

@@ -8,161 +8,143 @@ import (
 	"strconv"
 	"strings"
 
-	"reprise/inference"
+	"reprise/api"
 )
 
 // The outputs of predictions, beside formatJSON.
 const (
-	formatCSV   = "csv"
-	formatLines = "jsonl"
+	formatCSV     = "csv"
+	formatLines   = "jsonl"
+	formatParquet = "parquet"
 )
 
 func checkPredictionFormat(format string) error {
 	switch format {
-	case formatCSV, formatJSON, formatLines:
+	case formatCSV, formatJSON, formatLines, formatParquet:
 		return nil
 	}
-	return badFormat(format, formatCSV, formatJSON, formatLines)
+	return badFormat(format, formatCSV, formatJSON, formatLines, formatParquet)
 }
 
 // predictionWriter writes predictions. Numbers have the fewest digits that give the same
 // bits back.
-type predictionWriter struct {
-	w       io.Writer
-	csv     *csv.Writer
-	format  string
-	label   string // of the class
-	classes []string
-	targets []string
-	rows    int
-	cells   []string
-	image   string // the name of the file that the prediction is for; "" for none
+type predictionWriter interface {
+	write(p api.Prediction) error
+	// end writes what follows the last prediction.
+	end() error
 }
 
-func newPredictionWriter(w io.Writer, format string, m *inference.Model) *predictionWriter {
-	return &predictionWriter{
-		w: w, csv: csv.NewWriter(w), format: format,
-		label: cmp.Or(m.Preprocessing().Target.Column, "class"), classes: m.Classes(), targets: m.Quantities(),
+func newPredictionWriter(w io.Writer, format string, h api.PredictionHead) (predictionWriter, error) {
+	h.Column = cmp.Or(h.Column, "class")
+	switch format {
+	case formatParquet:
+		return newParquetPredictions(w, h)
+	case formatCSV:
+		out := csv.NewWriter(w)
+		return &csvPredictions{csv: out, head: h}, out.Write(predictionColumns(h))
 	}
+	return newJSONPredictions(w, format == formatJSON, h)
 }
 
-// header returns the names of the columns.
-func (o *predictionWriter) header() []string {
-	var names []string
-	if o.image != "" {
-		names = append(names, "image")
+// predictionColumns returns the names of the columns of predictions.
+func predictionColumns(h api.PredictionHead) []string {
+	if len(h.Classes) == 0 {
+		return h.Quantities
 	}
-	if o.classes == nil {
-		return append(names, o.targets...)
-	}
-	names = append(names, o.label)
-	for _, class := range o.classes {
+	names := []string{h.Column}
+	for _, class := range h.Classes {
 		names = append(names, "p("+class+")")
 	}
 	return names
 }
 
-func (o *predictionWriter) write(p inference.Prediction) error {
-	o.rows++
-	if o.format == formatCSV {
-		if o.rows == 1 {
-			if err := o.csv.Write(o.header()); err != nil {
-				return err
-			}
-		}
-		o.cells = o.cells[:0]
-		if o.image != "" {
-			o.cells = append(o.cells, o.image)
-		}
-		if o.classes != nil {
-			o.cells = append(o.cells, p.Class)
-		}
-		for _, list := range [][]float64{p.Probabilities, p.Values} {
-			for _, v := range list {
-				o.cells = append(o.cells, strconv.FormatFloat(v, 'g', -1, 64))
-			}
-		}
-		return o.csv.Write(o.cells)
-	}
-	line, err := o.object(p)
-	if err != nil {
-		return err
-	}
-	if o.image != "" {
-		name, err := json.Marshal(o.image)
-		if err != nil {
-			return err
-		}
-		line = `{"image":` + string(name) + "," + line[1:]
-	}
-	before := ""
-	if o.format == formatJSON {
-		before = ",\n"
-		if o.rows == 1 {
-			before = "[\n"
-		}
-	} else {
-		line += "\n"
-	}
-	_, err = io.WriteString(o.w, before+line)
-	return err
+// csvPredictions writes a line for each prediction.
+type csvPredictions struct {
+	csv   *csv.Writer
+	head  api.PredictionHead
+	cells []string
 }
 
-// object returns a prediction as an object of JSON, with names in the order of the model.
-func (o *predictionWriter) object(p inference.Prediction) (string, error) {
-	fields := func(names []string, values []float64) (string, error) {
-		parts := make([]string, len(names))
-		for i, name := range names {
-			key, err := json.Marshal(name)
-			if err != nil {
-				return "", err
-			}
-			value, err := json.Marshal(values[i])
-			if err != nil {
-				return "", err
-			}
-			parts[i] = string(key) + ":" + string(value)
-		}
-		return "{" + strings.Join(parts, ",") + "}", nil
+func (o *csvPredictions) write(p api.Prediction) error {
+	o.cells = o.cells[:0]
+	if len(o.head.Classes) > 0 {
+		o.cells = append(o.cells, o.head.Classes[p.Class])
 	}
-	if o.classes == nil {
-		return fields(o.targets, p.Values)
+	for _, v := range p.Values {
+		o.cells = append(o.cells, strconv.FormatFloat(v, 'g', -1, 64))
 	}
-	label, err := json.Marshal(o.label)
-	if err != nil {
-		return "", err
-	}
-	class, err := json.Marshal(p.Class)
-	if err != nil {
-		return "", err
-	}
-	probabilities, err := fields(o.classes, p.Probabilities)
-	return "{" + string(label) + ":" + string(class) + `,"probabilities":` + probabilities + "}", err
+	return o.csv.Write(o.cells)
 }
 
-// end writes what follows the last prediction.
-func (o *predictionWriter) end() error {
-	switch {
-	case o.format == formatCSV && o.rows == 0:
-		if err := o.csv.Write(o.header()); err != nil {
-			return err
-		}
-	case o.format == formatJSON && o.rows == 0:
-		_, err := io.WriteString(o.w, "[]\n")
-		return err
-	case o.format == formatJSON:
-		_, err := io.WriteString(o.w, "\n]\n")
-		return err
-	}
+func (o *csvPredictions) end() error {
 	o.csv.Flush()
 	return o.csv.Error()
 }
 
-// quotedNames lists names of columns.
-func quotedNames(names []string) string {
-	list := make([]string, len(names))
-	for i, name := range names {
-		list[i] = strconv.Quote(name)
+// jsonPredictions writes an object for each prediction, in a list or on lines of their own,
+// with names in the order of the model.
+type jsonPredictions struct {
+	w        io.Writer
+	list     bool
+	rows     int
+	label    string   // the name of the class's column
+	classes  []string // the classes, each as JSON
+	names    []string // of the values, each as JSON
+	quantity bool
+}
+
+func newJSONPredictions(w io.Writer, list bool, h api.PredictionHead) (*jsonPredictions, error) {
+	o := &jsonPredictions{w: w, list: list, quantity: len(h.Classes) == 0}
+	label, err := json.Marshal(h.Column)
+	if err != nil {
+		return nil, err
 	}
-	return "the columns " + andList(list)
+	o.label = string(label)
+	for _, name := range append(append([]string(nil), h.Classes...), h.Quantities...) {
+		raw, err := json.Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		o.names = append(o.names, string(raw))
+	}
+	o.classes = o.names
+	return o, nil
+}
+
+func (o *jsonPredictions) write(p api.Prediction) error {
+	parts := make([]string, len(p.Values))
+	for i, v := range p.Values {
+		value, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		parts[i] = o.names[i] + ":" + string(value)
+	}
+	line := "{" + strings.Join(parts, ",") + "}"
+	if !o.quantity {
+		line = "{" + o.label + ":" + o.classes[p.Class] + `,"probabilities":` + line + "}"
+	}
+	o.rows++
+	switch {
+	case !o.list:
+		line += "\n"
+	case o.rows == 1:
+		line = "[\n" + line
+	default:
+		line = ",\n" + line
+	}
+	_, err := io.WriteString(o.w, line)
+	return err
+}
+
+func (o *jsonPredictions) end() error {
+	last := "\n]\n"
+	switch {
+	case !o.list:
+		return nil
+	case o.rows == 0:
+		last = "[]\n"
+	}
+	_, err := io.WriteString(o.w, last)
+	return err
 }

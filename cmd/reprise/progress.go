@@ -34,6 +34,7 @@ type progress struct {
 	history          lossHistory
 	rate             rateMeter
 	data             training.Dataset
+	monitor          string // the figure that the run is judged by; "" is the validation loss
 	metrics          *training.EpochMetrics
 	checkpoints      int
 	checkpointStep   uint64
@@ -57,7 +58,7 @@ func (p *progress) begin(now time.Time, r api.RunReport) {
 		p.phase = phaseRunning
 	}
 	p.title = describeModel(d.Architecture) + " on " + describeData(d.Data)
-	p.data = d.Data
+	p.data, p.monitor = d.Data, d.Hyperparameters.Monitor
 	p.epochs = d.Epochs
 	p.totalSteps = d.TotalSteps
 	p.step, p.firstStep, p.epoch = d.Step, d.Step, d.Epoch
@@ -174,8 +175,21 @@ func (p *progress) pace(perSecond float64) string {
 	return thousands(int64(perSecond)) + " samples/s"
 }
 
+// monitored returns the figure that the run is judged by, to follow others; "" if there
+// is none but the validation loss, or it is the accuracy, which is shown anyway.
+func (p *progress) monitored(m training.Monitored) string {
+	if m.IsZero() || p.monitor == "accuracy" {
+		return ""
+	}
+	return "  " + truncate(p.monitor, maxNamed) + " " + m.String()
+}
+
 // formatValidation returns the one figure that says how good a model is.
-func formatValidation(d training.Dataset, m training.Metrics) string {
+func (p *progress) formatValidation() string {
+	d, m := p.data, p.metrics.Metrics
+	if text := p.monitored(m.Monitored); text != "" {
+		return strings.TrimSpace(text)
+	}
 	if d.Task != "" {
 		return "val loss " + formatMetric(m.ValLoss)
 	}
@@ -210,7 +224,7 @@ func (p *progress) losses() []string {
 		parts = append(parts, "loss "+formatMetric(p.loss))
 	}
 	if p.metrics != nil {
-		parts = append(parts, formatValidation(p.data, p.metrics.Metrics))
+		parts = append(parts, p.formatValidation())
 	}
 	return parts
 }

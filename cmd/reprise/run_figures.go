@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"reprise/api"
 	"reprise/metrics"
@@ -21,47 +23,119 @@ func writeRunFigures(t *table, r api.RunReport) {
 	}
 	if f.Unavailable != "" {
 		t.line("\nThe best checkpoint, of step %s, has no figures: %s", thousands(f.Step), f.Unavailable)
-		return
+	} else {
+		best := "The best checkpoint"
+		if f.Monitor != "" {
+			best = "The checkpoint with " + training.BestFigure(f.Monitor)
+		}
+		t.line("\n%s, of step %s, on %s, beside %s:", best, thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), baselineOf(f.Figures))
+		writeFigureTable(t, f.Figures, f.Monitor)
 	}
-	s := figuresShown(*f)
-	t.line("\nThe best checkpoint, of step %s, on %s, beside %s:", thousands(f.Step), plural(r.Details.Data.Validation, "validation sample"), s.means)
+	switch test := f.Test; {
+	case test == nil:
+	case test.Unavailable != "":
+		t.line("\nOn the test split it has no figures: %s", test.Unavailable)
+	default:
+		t.line("\nOn %s, by which nothing was chosen in training:", plural(test.Samples, "test sample"))
+		writeFigureTable(t, test.Figures, f.Monitor)
+	}
+}
+
+// writeFigureTable prints the most telling figures, each beside that of the trivial baseline,
+// if there is one. The figure that the run is judged by comes first.
+func writeFigureTable(t *table, f metrics.Figures, monitor string) {
+	baseline, rows := figuresShown(f, monitor)
 	t.indent = "  "
-	t.columns(column{title: "FIGURE"}, column{title: "MODEL", right: true}, column{title: s.baseline, right: true})
-	for _, row := range s.rows {
-		t.row(row.name, row.model, row.baseline)
+	columns := []column{{title: "FIGURE"}, {title: "MODEL", right: true}}
+	if baseline != "" {
+		columns = append(columns, column{title: baseline, right: true})
+	}
+	t.columns(columns...)
+	for _, row := range rows {
+		t.row([]string{row.name, row.model, row.baseline}[:len(columns)]...)
 	}
 	_ = t.flush() // which keeps the error
 	t.indent = ""
 }
 
-// shownFigures are the figures to show, the most telling first, under their titles. means
-// says what the baseline is.
-type shownFigures struct {
-	baseline, means string
-	rows            []figureRow
+// baselineOf says what the trivial baseline of figures is.
+func baselineOf(f metrics.Figures) string {
+	switch {
+	case f.MajorityClass != nil:
+		return "a model that always predicts " + className(f.MajorityClass.Name)
+	case f.TokenFrequencies != nil:
+		return "a model that knows only how frequent each token is"
+	case len(f.Targets) == 1:
+		return fmt.Sprintf("a model that always predicts the mean of %s, %s", f.Targets[0].Name, formatMetric(f.Targets[0].Mean.Value))
+	}
+	return "a model that always predicts the mean"
 }
 
-func figuresShown(f training.FiguresComputed) shownFigures {
+// figuresShown returns the figures to show, the most telling first, and the title of the
+// baseline, "" if there is none. A figure that the run is judged by is the first.
+func figuresShown(f metrics.Figures, monitor string) (baseline string, rows []figureRow) {
+	baseline, rows = taskFigures(f)
+	if monitor == "" {
+		return baseline, rows
+	}
+	row := figureRow{name: monitor}
+	if at := slices.IndexFunc(rows, func(r figureRow) bool { return r.name == shownAs(f, monitor) }); at >= 0 {
+		row = rows[at]
+		rows = slices.Delete(rows, at, at+1)
+	} else {
+		found, _ := f.Find(monitor)
+		row.model = metric(found.Value)
+		if of := f.Baseline(monitor); of != nil {
+			row.baseline = metric(of)
+		}
+	}
+	return baseline, slices.Insert(rows, 0, row)
+}
+
+// shownAs names the row that shows the monitored figure, if the task's figures have it.
+func shownAs(f metrics.Figures, monitor string) string {
+	figure, of, _ := strings.Cut(monitor, ".")
+	name := map[string]string{
+		"balanced_accuracy": "balanced accuracy", "log_loss": "log loss", "roc_auc": "ROC AUC", "roc_auc_macro": "ROC AUC, mean of classes",
+		"f1_macro": "F1, mean of classes", "rmse": "RMSE", "mae": "mean absolute error", "median_absolute_error": "median absolute error",
+		"r2": "R²", "mape": "MAPE", "bits_per_byte": "bits per byte",
+	}[figure]
+	if name == "" {
+		name = figure
+	}
+	switch {
+	case f.Text != nil && figure == "accuracy":
+		return "next token right"
+	case of == "" || len(f.Targets) == 1:
+		return name
+	case len(f.Targets) > 1:
+		return name + " of " + of
+	}
+	return name + " of " + className(of)
+}
+
+// taskFigures returns the figures of a task, and the title of their baseline.
+func taskFigures(f metrics.Figures) (baseline string, rows []figureRow) {
 	switch {
 	case f.Classification != nil && f.MajorityClass != nil:
-		return shownFigures{"MAJORITY CLASS", "a model that always predicts " + className(f.MajorityClass.Name), classRows(*f.Classification, *f.MajorityClass)}
+		return "MAJORITY CLASS", classRows(*f.Classification, *f.MajorityClass)
+	case f.Classification != nil:
+		return "", classRows(*f.Classification, metrics.ClassBaseline{})
 	case f.Text != nil && f.TokenFrequencies != nil:
-		return shownFigures{"TOKEN FREQUENCIES", "a model that knows only how frequent each token is", textRows(*f.Text, *f.TokenFrequencies)}
+		return "TOKEN FREQUENCIES", textRows(*f.Text, *f.TokenFrequencies)
+	case f.Text != nil:
+		return "", textRows(*f.Text, metrics.Text{})
 	}
-	s := shownFigures{baseline: "MEAN", means: "a model that always predicts the mean"}
 	for _, target := range f.Targets {
-		rows := targetRows(target)
-		for i := range rows {
+		list := targetRows(target)
+		for i := range list {
 			if len(f.Targets) > 1 {
-				rows[i].name += " of " + target.Name
+				list[i].name += " of " + target.Name
 			}
 		}
-		s.rows = append(s.rows, rows...)
+		rows = append(rows, list...)
 	}
-	if len(f.Targets) == 1 {
-		s.means += fmt.Sprintf(" of %s, %s", f.Targets[0].Name, formatMetric(f.Targets[0].Mean.Value))
-	}
-	return s
+	return "MEAN", rows
 }
 
 // maxNamed is how many characters of a class's name a figure shows.
@@ -136,18 +210,25 @@ func textRows(text, b metrics.Text) []figureRow {
 	}
 }
 
-// writeClasses lists the figures of each class, the confusion among few, and what has no
-// room in the record.
+// writeClasses lists the figures of each class of a run's best checkpoint on the validation
+// split, and what has no room in the record.
 func writeClasses(t *table, r api.RunReport, o showOptions) {
 	f := r.Details.Figures
 	if f == nil || f.Classification == nil {
 		return
 	}
-	c := f.Classification
+	writeClassFigures(t, *f.Classification, o.all)
+	for _, what := range f.Classification.Omitted {
+		t.line("not recorded: %s", what)
+	}
+}
+
+// writeClassFigures lists the figures of each class, or of the first ones.
+func writeClassFigures(t *table, c metrics.Classification, all bool) {
 	t.line("")
 	t.columns(append([]column{{title: "CLASS"}}, metricColumns("SAMPLES", "PRECISION", "RECALL", "F1", "ROC AUC", "PR AUC")...)...)
 	shown := len(c.Classes)
-	if !o.all && shown > shownRows+2 {
+	if !all && shown > shownRows+2 {
 		shown = shownRows
 	}
 	for _, class := range c.Classes[:shown] {
@@ -156,9 +237,30 @@ func writeClasses(t *table, r api.RunReport, o showOptions) {
 	if rest := len(c.Classes) - shown; rest > 0 {
 		t.line("(%d more; --all lists all)", rest)
 	}
-	for _, what := range c.Omitted {
-		t.line("not recorded: %s", what)
+}
+
+// maxConfusedShown is the largest number of classes whose confusion fits on a screen.
+const maxConfusedShown = 12
+
+// writeConfusion prints how often each class was predicted for each, if the classes are few.
+func writeConfusion(t *table, c metrics.Classification) {
+	if len(c.Confusion) == 0 || len(c.Confusion) > maxConfusedShown {
+		return
 	}
+	t.line("")
+	titles := make([]string, len(c.Classes))
+	for i, class := range c.Classes {
+		titles[i] = truncate(class.Name, maxNamed)
+	}
+	t.columns(append([]column{{title: "TRUE \\ PREDICTED"}}, metricColumns(titles...)...)...)
+	for i, row := range c.Confusion {
+		cells := []string{titles[i]}
+		for _, n := range row {
+			cells = append(cells, thousands(n))
+		}
+		t.row(cells...)
+	}
+	_ = t.flush() // which keeps the error
 }
 
 // undefined stands for a figure that is not defined.

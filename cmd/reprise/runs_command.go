@@ -270,14 +270,12 @@ func (env *environment) trainRuns(ctx context.Context, o followOptions, start fu
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" }) {
-			o.detach = len(attempts) > 0 || o.detach // there is nothing to show but what is wrong
-		}
+		started := slices.ContainsFunc(attempts, func(a attempt) bool { return a.run != "" })
 		if len(attempts) == 0 {
 			writeLines(env.stderr, "reprise: there are no such runs; nothing was started")
 			return nil
 		}
-		if o.detach {
+		if o.detach || !started { // then there is nothing to show but what is wrong
 			return env.detached(s, attempts, o.format)
 		}
 		labels := make([]string, len(attempts))

@@ -38,7 +38,7 @@ func (env *environment) showMetrics(ctx context.Context, run, format string, ste
 			return err
 		}
 		return env.listing(format, m, func(t *table) error {
-			writeEpochs(t, head.Data, m.Epochs, 0, head.CanResume)
+			writeEpochs(t, epochsHead{head.Data, head.Monitor, head.Loss, head.CanResume}, m.Epochs, 0)
 			switch {
 			case len(m.Steps) == 0:
 			case steps:

@@ -136,7 +136,7 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	writeClasses(t, r, o)
 	t.line("")
 	from := o.newestOf(len(d.History))
-	writeEpochs(t, d.Data, d.History, from, r.CanResume)
+	writeEpochs(t, headOf(r), d.History, from)
 	writeOmitted(t, from, "epoch")
 	writeEvaluations(t, r, o)
 	t.line("")
@@ -243,23 +243,57 @@ func noneOf(no string, canResume bool) string {
 	return no
 }
 
+// epochsHead is what a list of epochs says about their run.
+type epochsHead struct {
+	data      training.Dataset
+	monitor   string
+	loss      nn.Loss
+	canResume bool
+}
+
+func headOf(r api.RunReport) epochsHead {
+	h := r.Details.Hyperparameters
+	return epochsHead{r.Details.Data, h.Monitor, h.Loss, r.CanResume}
+}
+
+// monitors reports whether the run is judged by a figure that has no column of its own.
+func (h epochsHead) monitors() bool { return h.monitor != "" && h.monitor != "accuracy" }
+
+// columns adds those of the figures of the validation split that the run has.
+func (h epochsHead) columns(columns []column) []column {
+	columns = withAccuracy(h.data, columns)
+	if h.monitors() {
+		columns = append(columns, metricColumns(truncate(h.monitor, maxNamed))...)
+	}
+	return columns
+}
+
+// cells adds those below them.
+func (h epochsHead) cells(accuracy float64, m training.Monitored, cells ...string) []string {
+	cells = withAccuracyOf(h.data, accuracy, cells...)
+	if h.monitors() {
+		cells = append(cells, m.String())
+	}
+	return cells
+}
+
 // writeEpochs lists the figures of a run's epochs from an index on.
-func writeEpochs(t *table, d training.Dataset, epochs []api.Epoch, from int, canResume bool) {
+func writeEpochs(t *table, h epochsHead, epochs []api.Epoch, from int) {
 	if len(epochs) == 0 {
-		t.line("%s", noneOf("no completed epochs", canResume))
+		t.line("%s", noneOf("no completed epochs", h.canResume))
 		return
 	}
-	t.columns(withAccuracy(d, metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
+	t.columns(h.columns(metricColumns("EPOCH", "STEP", "TRAIN LOSS", "VAL LOSS"))...)
 	for _, m := range epochs[from:] {
 		accuracy := 0.0
 		if m.ValAccuracy != nil {
 			accuracy = *m.ValAccuracy
 		}
-		t.row(withAccuracyOf(d, accuracy,
+		t.row(h.cells(accuracy, m.Monitored,
 			thousands(m.Epoch), thousands(m.Step), formatMetric(*m.TrainLoss), formatMetric(*m.ValLoss))...)
 	}
-	if last := epochs[len(epochs)-1]; d.Task == dataset.Regression {
-		t.line("val loss of the last epoch: %s", describeLoss(d, *last.ValLoss))
+	if last := epochs[len(epochs)-1]; h.data.Task == dataset.Regression {
+		t.line("val loss of the last epoch: %s", describeLoss(h.data, h.loss, *last.ValLoss))
 	}
 }
 
@@ -281,19 +315,18 @@ func withAccuracyOf(d training.Dataset, accuracy float64, cells ...string) []str
 
 // writeEvaluations lists those within epochs, where there are any.
 func writeEvaluations(t *table, r api.RunReport, o showOptions) {
-	d := r.Details.Data
+	h := headOf(r)
 	if len(r.Evaluations) > 0 {
 		t.line("")
 		t.line("evaluations within epochs")
-		t.columns(withAccuracy(d, metricColumns("STEP", "VAL LOSS"))...)
+		t.columns(h.columns(metricColumns("STEP", "VAL LOSS"))...)
 		from := o.newestOf(len(r.Evaluations))
 		for _, e := range r.Evaluations[from:] {
-			t.row(withAccuracyOf(d, e.ValAccuracy, thousands(e.Step), formatMetric(e.ValLoss))...)
+			t.row(h.cells(e.ValAccuracy, e.Monitored, thousands(e.Step), formatMetric(e.ValLoss))...)
 		}
 		writeOmitted(t, from, "evaluation")
 	}
 	if s := r.Stopped; s != nil {
-		t.line("\nstopped early after epoch %d: no validation loss below %s, which was reached at step %s",
-			s.Epoch, formatMetric(s.Best), thousands(s.BestStep))
+		t.line("\nstopped early after epoch %d: %s", s.Epoch, s.Reason())
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -15,12 +17,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"reprise/api"
 	"reprise/eventstore"
 	"reprise/eventstore/sqlite"
+	"reprise/service"
+	"reprise/training"
 )
 
 // The scripts in testdata/script run this binary as a user would; see
@@ -51,18 +56,20 @@ func (f inFolder) Run() int {
 	return f.m.Run()
 }
 
+// scriptHeld is the way in which scripts run where another process holds the data directory.
+const scriptHeld = "held"
+
 // Every script passes with the service in the process and over a socket: what a user
-// sees is the same.
+// sees is the same. Those that submit runs also pass where another process holds the data
+// directory.
 func TestScripts(t *testing.T) {
-	for _, way := range []string{serviceDirect, serviceSocket} {
+	for _, way := range []string{serviceDirect, serviceSocket, scriptHeld} {
 		t.Run(way, func(t *testing.T) { runScripts(t, way) })
 	}
 }
 
-// shortOverSocket are the scripts that a short run has over a socket, too: one of each
-// kind of operation.
-func shortOverSocket() (files []string) {
-	for _, name := range []string{"actors", "fork", "not-utf8", "refused", "several", "show", "train"} {
+func scriptFiles(names ...string) (files []string) {
+	for _, name := range names {
 		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
 	}
 	return files
@@ -70,18 +77,36 @@ func shortOverSocket() (files []string) {
 
 func runScripts(t *testing.T, way string) {
 	dir, files := filepath.Join("testdata", "script"), []string(nil)
-	if testing.Short() && way == serviceSocket {
-		dir, files = "", shortOverSocket()
+	switch {
+	case testing.Short() && way == serviceSocket:
+		dir, files = "", scriptFiles("actors", "fork", "not-utf8", "refused", "several", "show", "train") // one of each kind of operation
+	case way == scriptHeld:
+		dir, files = "", scriptFiles("refused", "several", "stdin", "train")
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: dir, Files: files,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("REPRISE_SERVICE", way)
+			if way != scriptHeld {
+				env.Setenv("REPRISE_SERVICE", way)
+			}
 			env.Setenv("REPRISE_DATA_DIR", env.WorkDir+"/data")
 			env.Setenv("REPRISE_CACHE_DIR", env.WorkDir+"/cache")
 			env.Setenv("GOPROXY", "off")
 			env.Setenv("GOMODCACHE", env.WorkDir+"/modules")
+			if way == scriptHeld {
+				s, _, err := hold(env.WorkDir+"/data", env.Getenv)
+				if err != nil {
+					return err
+				}
+				env.Defer(func() { _ = s.Close() }) // its runs are left as they are
+			}
 			return nil
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition != scriptHeld {
+				return false, fmt.Errorf("unknown condition %q", condition)
+			}
+			return way == scriptHeld, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCodeIs,
@@ -120,6 +145,32 @@ func writeImages(ts *testscript.TestScript, negated bool, args []string) {
 		ts.Check(png.Encode(&content, m))
 		ts.Check(os.WriteFile(filepath.Join(folder, strconv.Itoa(n)+".png"), content.Bytes(), 0o600))
 	}
+}
+
+// hold holds a data directory for other processes, as a process that trains does, with a
+// run that waits for one that is paused: it takes no device. Close lets go.
+func hold(dir string, getenv func(string) string) (*service.Service, *environment, error) {
+	env := &environment{program: "reprise", command: "reprise train held.yaml", dataDir: dir, getenv: getenv, now: time.Now, threads: 1, cpuFeatures: "auto", stderr: io.Discard}
+	s, err := env.serviceFor(submitting)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx := api.WithNotices(context.Background(), func(api.Notice) {})
+	submit := func(job string) (training.RunID, error) {
+		return onlySubmission(s.Submit(ctx, api.SubmitRequest{Folder: api.Text(dir), Files: []api.RequestFile{{Name: "held.yaml", Content: api.Text(
+			"model_architecture: mlp\nmodel: {hidden: [4]}\ndataset_path: digits\nconfig: {batch_size: 512, learning_rate: 0.01, epochs: 1000000}\n" + job)}}}))
+	}
+	paused, err := submit("")
+	if err == nil {
+		_, err = submit(fmt.Sprintf("job: {after: [%s]}\n", paused))
+	}
+	if err == nil {
+		_, err = s.Pause(ctx, api.PauseRequest{Target: api.Target{Runs: []string{string(paused)}}, Cause: "a test"})
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
+	return s, env, nil
 }
 
 // exitCodeIs runs a command that has to end with the given exit code:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"reprise/api"
 	"reprise/client"
@@ -17,6 +18,7 @@ import (
 	"reprise/eventstore"
 	"reprise/eventstore/memory"
 	"reprise/eventstore/sqlite"
+	"reprise/inference"
 	"reprise/internal/disk"
 	"reprise/server"
 	"reprise/service"
@@ -55,22 +57,32 @@ func (env *environment) withService(ctx context.Context, do func(context.Context
 
 // withServiceFor is withService for commands that write, or wait for a folder, too.
 //
-// Where another process holds the data directory, do is called again with the service of
-// that process, a guestService, if it serves others: nothing has happened then.
+// Where another process holds the data directory, do is called with the service of that
+// process, a guestService, if it serves others. Whatever do does before it calls the
+// service may be done again: the process that holds the data directory may let go of it
+// just then. It must not read standard input, or anything else that can be read only once.
 func (env *environment) withServiceFor(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
 	defer func() { err = env.withCommands(err) }()
-	deadline := env.now().Add(controlPatience)
+	if way := env.getenv("REPRISE_SERVICE"); way != "" && way != serviceDirect && way != serviceSocket {
+		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
+	}
+	shown := notices{env: env}
+	attempt := func(ctx context.Context, s api.Service) error {
+		shown.begin()
+		defer shown.close()
+		return do(api.WithNotices(ctx, shown.show), s)
+	}
+	var waited patience
 	for {
-		if wanted == detaching {
-			err = env.refuseDetach()
-		} else {
-			err = env.withLocalService(ctx, wanted, do)
+		err := env.heldByOther(wanted)
+		if err == nil {
+			err = env.withLocalService(ctx, wanted, attempt)
 		}
 		if wanted == reading {
 			return err
 		}
-		var again bool
-		if again, err = env.withHolder(ctx, deadline, wanted, err, do); !again {
+		again, err := env.withHolder(ctx, &waited, wanted, err, attempt)
+		if !again {
 			return err
 		}
 	}
@@ -79,10 +91,6 @@ func (env *environment) withServiceFor(ctx context.Context, wanted access, do fu
 // withLocalService calls do with the service in this process, and waits for the runs that
 // other processes have submitted to it.
 func (env *environment) withLocalService(ctx context.Context, wanted access, do func(context.Context, api.Service) error) (err error) {
-	way := env.getenv("REPRISE_SERVICE")
-	if way != "" && way != serviceDirect && way != serviceSocket {
-		return invalid(fmt.Errorf("REPRISE_SERVICE: %q is not a way to reach the service; use %s or %s, or leave it out", way, serviceDirect, serviceSocket))
-	}
 	local, err := env.serviceFor(wanted)
 	if err != nil {
 		return err
@@ -94,10 +102,7 @@ func (env *environment) withLocalService(ctx context.Context, wanted access, do 
 		}
 		err = errors.Join(err, unfinished, local.Close())
 	}()
-	shown := notices{env: env}
-	defer shown.close()
-	ctx = api.WithNotices(ctx, shown.show)
-	if way != serviceSocket {
+	if env.getenv("REPRISE_SERVICE") != serviceSocket {
 		return do(ctx, local)
 	}
 	served, err := serveSocket(ctx, local)
@@ -132,6 +137,7 @@ func (env *environment) serviceFor(wanted access) (*service.Service, error) {
 func (env *environment) serviceOver(w datadir.Workspace, noDir error, served bool) (*service.Service, error) {
 	return service.New(service.Config{
 		Dir: w.Dir, NoDir: noDir, Now: env.now, OpenDevices: env.openDevices, DataSets: env.dataSets, Random: rand.Reader,
+		Inference: inference.Config{Threads: env.threads, Features: env.cpuFeatures},
 		OpenReadOnly: func(path string) (eventstore.Store, error) {
 			store, err := sqlite.OpenReadOnly(path)
 			if err != nil {
@@ -202,10 +208,19 @@ func finish[Result any](updates iter.Seq2[api.Update[Result], error], progress *
 	return none, errors.New("the service gave no result")
 }
 
-// notices shows what the service has to say beside an answer.
+// notices shows what the service has to say beside an answer. What an attempt has said is
+// not repeated when the next one says it again.
 type notices struct {
 	env      *environment
 	download *download
+	// said is what this attempt has said, before what earlier ones have.
+	said, before []string
+}
+
+// begin begins an attempt.
+func (n *notices) begin() {
+	n.before = append(n.before, n.said...)
+	n.said = nil
 }
 
 func (n *notices) show(notice api.Notice) {
@@ -217,14 +232,20 @@ func (n *notices) show(notice api.Notice) {
 		return
 	}
 	n.close()
+	text := ""
 	switch {
 	case notice.Warning != "":
-		writeLines(n.env.stderr, "reprise: warning: "+notice.Warning)
+		text = "reprise: warning: " + notice.Warning
 	case notice.Note != "":
-		writeLines(n.env.stderr, "reprise: note: "+notice.Note)
+		text = "reprise: note: " + notice.Note
 	case notice.Event != "":
-		writeLines(n.env.stderr, "reprise: "+notice.Event)
+		text = "reprise: " + notice.Event
 	}
+	if text == "" || slices.Contains(n.before, text) {
+		return
+	}
+	n.said = append(n.said, text)
+	writeLines(n.env.stderr, text)
 }
 
 // close clears the line of a download.

@@ -114,8 +114,7 @@ func (e signalError) Error() string {
 	return "signal: " + e.signal.String()
 }
 
-// isSignal reports whether the cause of an interruption is that of a signal, which this
-// process or another one got.
+// isSignal reports whether the recorded cause of an interruption is that of a signal.
 func isSignal(cause string) bool {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGTERM} {
 		if cause == (signalError{s}).Error() {

@@ -10,6 +10,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"reprise/api"
+	"reprise/queue"
+	"reprise/training"
 )
 
 func TestWhatASignalDoesToACommand(t *testing.T) {
@@ -126,6 +130,35 @@ func TestATerminalThatWentWithTheSignalIsNoFailure(t *testing.T) {
 	} {
 		if code := exitCode(interrupted(c.ctx, c.err, "")); code != c.code {
 			t.Errorf("%v: exit code %d, want %d", c.err, code, c.code)
+		}
+	}
+}
+
+// Whether somebody asked a run to stop is told by what its job has recorded, in whatever
+// words another version says it; only a run without a job is told by its words.
+func TestWhoeverFollowsARunTellsByItsJobWhyItWasInterrupted(t *testing.T) {
+	env := &environment{program: "reprise"}
+	of := func(code queue.Code) *api.Job { return &api.Job{Cause: &queue.Cause{Code: code}} }
+	for _, c := range []struct {
+		job    *api.Job
+		reason string
+		step   uint64
+		code   int
+		want   string
+	}{
+		{of(queue.CauseProcessEnded), "interrupted by the user", 3, exitInterrupted, "run r was interrupted by the user; resume it with: "},
+		{of(queue.CauseProcessEnded), "SIGTERM; good bye", 3, exitInterrupted, "run r was interrupted: SIGTERM; good bye; resume it with: "},
+		{of(queue.CauseProcessEnded), "SIGTERM", 0, exitInterrupted, "run r was interrupted before it began; resume it with: "},
+		{of("unavailable"), "asked to terminate (SIGTERM)", 3, exitFailed, "run r was interrupted: asked to terminate (SIGTERM); afterwards, resume it with: "},
+		{of("unavailable"), "the disk is full; make room", 3, exitFailed, "run r was interrupted: the disk is full; make room; afterwards, resume it with: "},
+		{nil, "asked to terminate (SIGTERM)", 3, exitInterrupted, "run r was interrupted: asked to terminate (SIGTERM); resume it with: "},
+		{nil, "the disk is full; make room", 3, exitFailed, "run r was interrupted: the disk is full; make room; afterwards, resume it with: "},
+	} {
+		var r api.Run
+		r.RunID, r.State, r.Step, r.Reason, r.Job = "r", training.Interrupted, c.step, c.reason, c.job
+		err := env.endError(t.Context(), r, "text")
+		if got := err.Error(); exitCode(err) != c.code || got != c.want+"reprise runs resume r" {
+			t.Errorf("exit code %d: %s\nwant %d: %s", exitCode(err), got, c.code, c.want)
 		}
 	}
 }

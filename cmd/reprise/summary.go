@@ -12,6 +12,7 @@ import (
 
 	"reprise/api"
 	"reprise/dataset"
+	"reprise/nn"
 	"reprise/training"
 )
 
@@ -65,7 +66,7 @@ func writeFigures(t *table, r api.RunReport) {
 		case m.ValAccuracy != nil:
 			t.row("validation accuracy", fmt.Sprintf("%s  (loss %s)", formatShare(*m.ValAccuracy), formatMetric(*m.ValLoss)))
 		default:
-			t.row("validation loss", describeLoss(d.Data, *m.ValLoss))
+			t.row("validation loss", describeLoss(d.Data, d.Hyperparameters.Loss, *m.ValLoss))
 		}
 		t.row("training loss", formatMetric(*m.TrainLoss))
 	}
@@ -77,13 +78,16 @@ func writeFigures(t *table, r api.RunReport) {
 		}
 		t.row(title, describeCheckpoint(d.Checkpoints, d.Hyperparameters, d.Data, r.CanResume))
 		if s := r.Stopped; s != nil {
-			t.row("stopped early", fmt.Sprintf("lowest validation loss %s, at step %s", formatMetric(s.Best), thousands(s.BestStep)))
+			t.row("stopped early", describeStopped(*s))
 		}
 		if r.BestStep != 0 && r.BestStep != last.Step {
 			for _, e := range d.History {
 				if e.Step == r.BestStep {
-					t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (validation loss %s)",
-						thousands(e.Step), thousands(e.Epoch), formatMetric(*e.ValLoss)))
+					figure := "validation loss " + formatMetric(*e.ValLoss)
+					if name := d.Hyperparameters.Monitor; name != "" {
+						figure = name + " " + e.Monitored.String()
+					}
+					t.row("best checkpoint", fmt.Sprintf("step %s, after epoch %s  (%s)", thousands(e.Step), thousands(e.Epoch), figure))
 				}
 			}
 		}
@@ -96,12 +100,30 @@ func writeFigures(t *table, r api.RunReport) {
 	t.indent = ""
 }
 
-// describeLoss says what a loss of a regression is: the mean squared error of targets
-// that are standardized. Of a single target its root has a meaning in the target's unit.
-func describeLoss(d training.Dataset, loss float64) string {
-	what := fmt.Sprintf("%s  (mean squared error of the standardized %s", formatMetric(loss), targetNames(d))
-	if len(d.Targets) == 1 {
-		what += fmt.Sprintf("; its root is %s in the target's own unit", formatMetric(math.Sqrt(loss)*d.Targets[0].StandardDeviation))
+// describeStopped says when early stopping has seen the best figure.
+func describeStopped(e training.EarlyStopped) string {
+	if e.Monitor != "" && e.BestStep == 0 {
+		return e.Reason()
+	}
+	return fmt.Sprintf("%s %s, at step %s", strings.TrimPrefix(training.BestFigure(e.Monitor), "the "), formatMetric(e.Best), thousands(e.BestStep))
+}
+
+// describeLoss says what a loss of a regression is, such as the mean squared error of
+// targets that are standardized. Of a single target, the root of that and the mean
+// absolute error have a meaning in the target's unit.
+func describeLoss(d training.Dataset, of nn.Loss, loss float64) string {
+	name, own := "mean squared error", "its root is %s"
+	unit := math.Sqrt(loss)
+	switch of.Name {
+	case nn.LossMAE:
+		name, own, unit = "mean absolute error", "%s", loss
+	case nn.LossHuber:
+		name, own = "Huber's loss", ""
+	case "", nn.LossMSE, nn.LossCrossEntropy, nn.LossFocal:
+	}
+	what := fmt.Sprintf("%s  (%s of the standardized %s", formatMetric(loss), name, targetNames(d))
+	if len(d.Targets) == 1 && own != "" {
+		what += fmt.Sprintf("; "+own+" in the target's own unit", formatMetric(unit*d.Targets[0].StandardDeviation))
 	}
 	return what + ")"
 }

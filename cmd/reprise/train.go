@@ -96,11 +96,11 @@ func checkTrainFormat(format string) error {
 }
 
 func (env *environment) train(ctx context.Context, file string, set []string, o followOptions) error {
+	request, err := env.submission(ctx, []string{file}, set)
+	if err != nil {
+		return err
+	}
 	return env.trainOne(ctx, o, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
-		request, err := env.submission(ctx, []string{file}, set)
-		if err != nil {
-			return "", err
-		}
 		return onlySubmission(s.Submit(ctx, request))
 	})
 }

@@ -16,15 +16,15 @@ import (
 // trainAll trains several requests, once nothing is wrong with any of them. The queue
 // decides which run gets a device when.
 func (env *environment) trainAll(ctx context.Context, files, set []string, o followOptions) error {
+	request, err := env.submission(ctx, files, set)
+	if err != nil {
+		return err
+	}
 	newView := func() hostView { return newSeveralView(env, files) }
 	if o.detach {
 		newView = func() hostView { return newLinesView(env, files) }
 	}
 	return env.withTraining(ctx, o, newView, func(ctx context.Context, s api.Service, view func() hostView) error {
-		request, err := env.submission(ctx, files, set)
-		if err != nil {
-			return err
-		}
 		attempts, err := submitAll(ctx, s.Submit(ctx, request), files, view)
 		if err != nil {
 			return err
@@ -113,7 +113,7 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 		}
 	}
 	var left []string
-	var unread error // the output is read no more, or not by anybody
+	var unread error // the output is no longer read, or not by anybody
 	var before api.RunReport
 	for _, a := range attempts {
 		switch {
@@ -166,7 +166,7 @@ func worst(failed, stopped []error) error {
 		return errors.Join(said...)
 	}
 	for _, err := range said {
-		failed = append(failed, errors.New(err.Error())) // an interruption no more
+		failed = append(failed, errors.New(err.Error())) // no longer an interruption
 	}
 	return errors.Join(failed...)
 }
@@ -194,7 +194,7 @@ func (env *environment) writeEnd(w io.Writer, file string, before, r api.RunRepo
 // to say of it but that.
 func waited(r api.RunReport) bool {
 	d := r.Details
-	return d.State == training.Interrupted && isSignal(d.Reason) && d.TrainedSeconds == 0 && d.Step == d.ForkStep
+	return d.State == training.Interrupted && wasLeft(d.Run) && d.TrainedSeconds == 0 && d.Step == d.ForkStep
 }
 
 // ran reports whether any run has ended, whose figures were shown.

@@ -64,6 +64,9 @@ func writeValidation(t *table, file string, v api.Validation) error {
 	}
 	t.row("model", describeModel(v.Model.Architecture))
 	t.row("optimizer", describeOptimizer(v.Hyperparameters.Optimizer))
+	if options := describeOptions(v.Hyperparameters.Options); options != "" {
+		t.row("training", options)
+	}
 	t.row("steps", fmt.Sprintf("%s: %s of %s", thousands(v.TotalSteps), plural(v.Hyperparameters.Epochs, "epoch"),
 		plural(v.Hyperparameters.StepsPerEpoch(v.Data.Training), "step")))
 	if v.Job != nil {

@@ -118,10 +118,9 @@ func (v *runView) recorded(_ training.RunID, event training.Event) {
 	case training.EpochReproduced:
 		v.note("epoch %d was recorded before the interruption and came out the same", e.Epoch)
 	case training.EvaluationCompleted:
-		v.note("step %s  val loss %s", thousands(e.Step), formatMetric(e.ValLoss))
+		v.note("step %s  val loss %s%s", thousands(e.Step), formatMetric(e.ValLoss), v.progress.monitored(e.Monitored))
 	case training.EarlyStopped:
-		v.note("stopping early after epoch %d: no validation loss below %s, which was reached at step %s",
-			e.Epoch, formatMetric(e.Best), thousands(e.BestStep))
+		v.note("stopping early after epoch %d: %s", e.Epoch, e.Reason())
 	case training.TrainingInterrupted:
 		if !stopped { // else its job says so
 			v.note("%s", interruption(e.Cause))
@@ -231,8 +230,8 @@ func (d *plainDisplay) epoch(p progress, m training.EpochMetrics) {
 	if p.data.HasAccuracy() {
 		accuracy = "  val accuracy " + formatShare(m.ValAccuracy)
 	}
-	d.line("epoch %s/%s  step %s/%s%s  train loss %s  val loss %s%s%s", thousands(m.Epoch), thousands(p.epochs),
-		thousands(m.Step), thousands(p.totalSteps), rate, formatMetric(m.TrainLoss), formatMetric(m.ValLoss), accuracy, eta)
+	d.line("epoch %s/%s  step %s/%s%s  train loss %s  val loss %s%s%s%s", thousands(m.Epoch), thousands(p.epochs),
+		thousands(m.Step), thousands(p.totalSteps), rate, formatMetric(m.TrainLoss), formatMetric(m.ValLoss), accuracy, p.monitored(m.Monitored), eta)
 }
 
 func (d *plainDisplay) message(text string) { d.line("%s", text) }

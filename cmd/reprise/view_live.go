@@ -195,6 +195,7 @@ func (m liveModel) lines(p progress) []string {
 		if p.data.HasAccuracy() {
 			validation = "val accuracy " + strong.Render(formatShare(p.metrics.ValAccuracy)) + "  " + validation
 		}
+		validation += p.monitored(p.metrics.Monitored)
 	}
 	if p.checkpoints > 0 {
 		validation += faint.Render(fmt.Sprintf("  checkpoint %d at step %s", p.checkpoints, thousands(p.checkpointStep)))

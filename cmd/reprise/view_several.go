@@ -360,7 +360,7 @@ func (p *progress) row() string {
 		return strings.Join(append(append(parts, p.losses()...), "on "+p.device), "  ")
 	case phaseCompleted:
 		if p.metrics != nil {
-			return string(phaseCompleted) + "  " + formatValidation(p.data, p.metrics.Metrics)
+			return string(phaseCompleted) + "  " + p.formatValidation()
 		}
 	case phaseWaiting:
 		if p.step > 0 {

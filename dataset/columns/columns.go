@@ -36,15 +36,14 @@
 //     or %, and one of dates in another notation: it is read once the request says how.
 //   - Texts with at most 100 different values, each in two rows or more on average, are a
 //     category, and so are those with at most 1,000, each in 20 rows or more.
-//   - Any other texts are ignored. With four words or more on average they are called
-//     text, which cannot be learnt from yet.
+//   - Texts of four words or more on average are text, and any others are ignored.
 //
 // # Choices for missing cells
 //
 // Unless the request says otherwise, a missing number is replaced by the mean, with
 // an indicator column if more than one cell in twenty is missing; a missing boolean by
 // the share of true and a missing date by the median, with an indicator column if any is
-// missing; a missing category is a category of its own.
+// missing; a missing category is a category of its own, and a missing text an empty one.
 //
 // Everything here is a pure function of its input. A Profiler is used by one goroutine at
 // a time.
@@ -69,7 +68,7 @@ const (
 	Category Kind = "category"
 	Boolean  Kind = "boolean"
 	Date     Kind = "date"
-	Text     Kind = "text" // prose, which is not used yet
+	Text     Kind = "text" // prose
 	// Image has the paths of files of images, which are what a model sees then, and
 	// nothing else is.
 	Image   Kind = "image"
@@ -77,11 +76,11 @@ const (
 )
 
 // Kinds returns the kinds that a request may give to a column.
-func Kinds() []Kind { return []Kind{Number, Category, Boolean, Date, Image, Ignored} }
+func Kinds() []Kind { return []Kind{Number, Category, Boolean, Date, Text, Image, Ignored} }
 
 // Used reports whether a model sees columns of the kind.
 func (k Kind) Used() bool {
-	return k == Number || k == Category || k == Boolean || k == Date
+	return slices.Contains(Kinds(), k) && k != Ignored
 }
 
 // Strategy says what replaces a missing cell.
@@ -94,6 +93,7 @@ const (
 	Median      Strategy = "median"   // of the training rows
 	Constant    Strategy = "constant" // a value that the request names
 	OwnCategory Strategy = "category" // a category of its own
+	Empty       Strategy = "empty"    // a text without tokens
 )
 
 // Strategies returns the strategies that columns of a kind can have.
@@ -103,7 +103,9 @@ func Strategies(kind Kind) []Strategy {
 		return []Strategy{Drop, Mean, Median, Constant}
 	case Category:
 		return []Strategy{Drop, Constant, OwnCategory}
-	case Text, Image, Ignored:
+	case Text:
+		return []Strategy{Drop, Constant, Empty}
+	case Image, Ignored:
 	}
 	return nil
 }
@@ -122,7 +124,10 @@ type Spec struct {
 	Value string `json:"value,omitempty"`
 	// Indicator adds a column that is 1 where the cell is missing, and 0 elsewhere.
 	Indicator *bool `json:"indicator,omitempty"`
+	// Encode is how a category becomes features.
+	Encode Encoding `json:"encode,omitempty"`
 	Format
+	TextOptions
 }
 
 // Options are what a request says about the columns of a table.
@@ -165,7 +170,7 @@ func (s Spec) check(name string) []error {
 		fail("kind", fmt.Sprintf("%q", s.Kind), "is not a kind of column", "use one of "+list(Kinds()))
 		return errs
 	}
-	all := []Strategy{Drop, Mean, Median, Constant, OwnCategory}
+	all := []Strategy{Drop, Mean, Median, Constant, OwnCategory, Empty}
 	switch may := Strategies(s.Kind); {
 	case s.Missing == "":
 	case !slices.Contains(all, s.Missing):
@@ -186,7 +191,8 @@ func (s Spec) check(name string) []error {
 	if s.Indicator != nil && *s.Indicator && s.Missing == OwnCategory {
 		fail("indicator", "true", "adds nothing to the category that missing cells have", "leave it out")
 	}
-	return append(errs, s.Format.check(FieldColumns+"."+name, s.Kind)...)
+	field := FieldColumns + "." + name
+	return slices.Concat(errs, checkEncoding(s.Encode, field, s.Kind), s.Format.check(field, s.Kind), s.TextOptions.check(field, s.Kind))
 }
 
 // CheckNames returns an error for each column that the options name and the table does

@@ -26,6 +26,10 @@ type Column struct {
 	Missing Fill `json:"missing"`
 	// Format is how its values are written.
 	Format Format `json:"format,omitzero"`
+	// Text says how a text becomes tokens, and Encode how a category becomes features, as
+	// the request does.
+	Text   TextOptions `json:"text,omitzero"`
+	Encode Encoding    `json:"encode,omitempty"`
 	// Lost is how far a float64 may be off a whole number in the column, such as the
 	// one at LostAt.
 	Lost   float64 `json:"-"`
@@ -56,6 +60,8 @@ func (f Fill) String() string {
 		text = "replaced by " + quote(f.Value)
 	case OwnCategory:
 		text = "a category of their own"
+	case Empty:
+		text = "empty texts"
 	}
 	if f.Indicator {
 		text += ", with an indicator"
@@ -82,7 +88,7 @@ const manyWords = 4
 // that fits best.
 func (p *Profile) Infer() (Column, *Problem) {
 	c := Column{
-		Name: p.Name, Rows: p.Rows, MissingCells: p.Missing.Count, Distinct: p.Distinct, Format: p.spec.Format,
+		Name: p.Name, Rows: p.Rows, MissingCells: p.Missing.Count, Distinct: p.Distinct, Format: p.spec.Format, Text: p.spec.TextOptions, Encode: p.spec.Encode,
 		Lost: p.lost, LostAt: p.lostAt,
 	}
 	var problem *Problem
@@ -140,7 +146,7 @@ func (p *Profile) infer() (Kind, string, *Problem) {
 	case p.Distinct <= 100 && 2*p.Distinct <= present, p.Distinct <= 1000 && 20*p.Distinct <= present:
 		return Category, fmt.Sprintf("%d different values in %s", p.Distinct, figures.Plural(present, "row")), nil
 	case words >= manyWords:
-		return Text, fmt.Sprintf("%.0f words on average; text is not used yet", words), nil
+		return Text, fmt.Sprintf("%.0f words on average", words), nil
 	case p.Distinct == present:
 		return Ignored, "every value is different: it names the rows", nil
 	}
@@ -297,14 +303,14 @@ func (p *Profile) fill(kind Kind) Fill {
 	switch {
 	case p.spec.Indicator != nil:
 		f.Indicator = *p.spec.Indicator
-	case !chosen || kind == Category:
+	case !chosen || kind == Category || kind == Text:
 	case kind == Number:
 		f.Indicator = 20*missing > p.Rows
 	default:
 		f.Indicator = missing > 0
 	}
 	if chosen {
-		f.Strategy = map[Kind]Strategy{Number: Mean, Boolean: Mean, Date: Median, Category: OwnCategory}[kind]
+		f.Strategy = map[Kind]Strategy{Number: Mean, Boolean: Mean, Date: Median, Category: OwnCategory, Text: Empty}[kind]
 		f.Value = ""
 	}
 	return f

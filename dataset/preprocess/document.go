@@ -5,6 +5,7 @@
 //
 // A cell first becomes a code, a float64: a number itself, the index of a category, 0 or 1
 // for a boolean, the seconds since 1970-01-01 UTC for a date, and NaN for a missing cell.
+// A text becomes max_tokens codes; if it is missing, the first of them is NaN.
 // Codes then become features, float32s, by the same code in training and in prediction:
 // a row has the same bits alone and in any batch.
 //
@@ -20,6 +21,13 @@
 //     known at all: they share one more feature if there was any in training, and are 0
 //     in all features if there was none. With the strategy category, missing cells have
 //     a feature of their own if there was any in training, and are unknown otherwise.
+//     With encode: embedding it is one feature instead: 0 where all of these would be 0,
+//     and otherwise 1 plus the place of the one that would be 1.
+//   - text: its tokens, the first max_tokens of them, followed by 0, which is padding.
+//     Token 1 is for what is not known. Words follow, those that are in most training rows
+//     first and of equal ones in the order of their bytes; those of a single row are not
+//     known, unless all are like that. For bytes and byte pairs the tokens of package
+//     tokenizer follow.
 //   - date: the parts year (standardised as a number is), month, day, weekday, hour and
 //     minute, as far as they vary in training. All but the year are cyclic, of two
 //     features each: sine and cosine of 2 pi k/n, where k counts from 0 (January 1 is
@@ -58,8 +66,20 @@ import (
 	"reprise/dataset/number"
 )
 
-// Version is the version of the documents that this package writes.
-const Version = "reprise.preprocessing.v1"
+// The versions of documents. One with texts or embedded categories, which the first did not
+// have, is of the second; every other is of the first.
+const (
+	Version       = "reprise.preprocessing.v1"
+	SecondVersion = "reprise.preprocessing.v2"
+)
+
+// version returns the version that a document has by its columns.
+func (d Document) version() string {
+	if slices.ContainsFunc(d.Columns, func(c Column) bool { return c.Text != nil || c.Encode != "" }) {
+		return SecondVersion
+	}
+	return Version
+}
 
 // Document is what was learnt from the training rows of a table.
 type Document struct {
@@ -118,8 +138,12 @@ type Column struct {
 	Categories      []string `json:"categories,omitempty"`
 	Other           bool     `json:"other,omitempty"`
 	MissingCategory bool     `json:"missing_category,omitempty"`
+	// Encode is embedding for a category that is one feature.
+	Encode columns.Encoding `json:"encode,omitempty"`
 	// Parts are those of a date, in the order of Parts.
 	Parts []Part `json:"parts,omitempty"`
+	// Text is how a text becomes tokens.
+	Text *Words `json:"text,omitempty"`
 }
 
 // Scale is how a number is standardised. A standard deviation of 0 makes it 0.
@@ -137,7 +161,7 @@ type Fill struct {
 	Strategy columns.Strategy `json:"strategy"`
 	// Value is the code that does, of a number, a boolean or a date.
 	Value float64 `json:"value,omitempty"`
-	// Category is the value that does, of a category with the strategy constant.
+	// Category is the value that does, of a category or text with the strategy constant.
 	Category  string `json:"category,omitempty"`
 	Indicator bool   `json:"indicator,omitempty"`
 }
@@ -211,8 +235,8 @@ func Parse(raw []byte) (Document, error) {
 	if err := json.Unmarshal(raw, &version); err != nil {
 		return Document{}, fmt.Errorf("preprocessing document: %w", err)
 	}
-	if version.Version != Version {
-		return Document{}, fmt.Errorf("preprocessing document: version %q is not known; this build reads %s", version.Version, Version)
+	if version.Version != Version && version.Version != SecondVersion {
+		return Document{}, fmt.Errorf("preprocessing document: version %q is not known; this build reads %s and %s", version.Version, Version, SecondVersion)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
@@ -238,8 +262,8 @@ func (d Document) Validate() error {
 	fail := func(format string, a ...any) error {
 		return fmt.Errorf("preprocessing document: "+format, a...)
 	}
-	if d.Version != Version {
-		return fail("version %q is not %s", d.Version, Version)
+	if version := d.version(); d.Version != version {
+		return fail("version %q is not %s", d.Version, version)
 	}
 	names := map[string]bool{}
 	for _, name := range d.names() {
@@ -359,17 +383,21 @@ func (c Column) validate() error {
 		return errors.New("a figure is not finite")
 	}
 	scaled := c.Kind == columns.Number || slices.Contains(c.Parts, Year)
-	category := c.Kind == columns.Category
+	category, text := c.Kind == columns.Category, c.Kind == columns.Text
 	switch {
 	case scaled != (c.Scale != nil):
 		return errors.New("a scale is missing, or one too many")
-	case !category && (c.Categories != nil || c.Other || c.MissingCategory || c.Missing.Category != ""):
+	case text != (c.Text != nil):
+		return errors.New("how a text is cut is missing, or one too many")
+	case c.Encode != "" && (c.Encode != columns.Learnt || !category):
+		return fmt.Errorf("the encoding %q does not fit the kind %s", c.Encode, c.Kind)
+	case !category && (c.Categories != nil || c.Other || c.MissingCategory || c.Missing.Category != "" && !text):
 		return errors.New("categories are for the kind category")
 	case c.Kind != columns.Date && c.Parts != nil:
 		return errors.New("parts are for the kind date")
-	case category && c.Missing.Value != 0, !category && c.Missing.Strategy == columns.Drop && c.Missing.Value != 0:
+	case (category || text) && c.Missing.Value != 0, c.Missing.Strategy == columns.Drop && c.Missing.Value != 0:
 		return errors.New("a value that replaces nothing")
-	case (c.Missing.Category != "") != (category && c.Missing.Strategy == columns.Constant):
+	case (c.Missing.Category != "") != ((category || text) && c.Missing.Strategy == columns.Constant):
 		return errors.New("a category that replaces missing cells is missing, or one too many")
 	case c.MissingCategory && c.Missing.Strategy != columns.OwnCategory:
 		return errors.New("missing cells have a category, which is not the strategy")
@@ -378,6 +406,9 @@ func (c Column) validate() error {
 		if i > 0 && c.Categories[i-1] >= name || !utf8.ValidString(name) {
 			return fmt.Errorf("category %q is out of order, or not UTF-8", name)
 		}
+	}
+	if text {
+		return c.Text.validate()
 	}
 	known := Parts()
 	for _, part := range c.Parts {
@@ -422,15 +453,32 @@ func (c Column) features() int {
 	case columns.Number, columns.Boolean:
 		n++
 	case columns.Category:
-		n += len(c.Categories) + b2i(c.Other) + b2i(c.MissingCategory)
+		if c.Encode == columns.Learnt {
+			n++
+		} else {
+			n += c.places()
+		}
 	case columns.Date:
 		n += 2 * len(c.Parts)
 		if slices.Contains(c.Parts, Year) {
 			n--
 		}
-	case columns.Text, columns.Image, columns.Ignored:
+	case columns.Text:
+		n += c.Text.MaxTokens
+	case columns.Image, columns.Ignored:
 	}
 	return n
+}
+
+// places returns the number of values that a category has.
+func (c Column) places() int { return len(c.Categories) + b2i(c.Other) + b2i(c.MissingCategory) }
+
+// codes returns the number of codes of a column.
+func (c Column) codes() int {
+	if c.Kind == columns.Text {
+		return c.Text.MaxTokens
+	}
+	return 1
 }
 
 func b2i(b bool) int {

@@ -20,8 +20,10 @@ type Encoder struct {
 	missing    columns.Missing
 	categories []map[string]int // of each column that is a category
 	fills      []float64        // the code that replaces NaN; NaN where nothing does
+	texts      []*textEncoder   // of each column that is a text
 	widths     []int            // the number of features of each column
 	features   int
+	codes      int // of a row
 	classes    map[string]int
 }
 
@@ -43,6 +45,16 @@ func NewEncoder(d Document) (*Encoder, error) {
 		case c.Kind == columns.Category:
 			fill = float64(lookUp(index, c.Missing.Category))
 		}
+		var text *textEncoder
+		if c.Kind == columns.Text {
+			var err error
+			if text, err = newTextEncoder(c.Text); err != nil {
+				return nil, err
+			}
+			text.fill = text.tokens(c.Missing.Category, text.most)
+		}
+		e.texts = append(e.texts, text)
+		e.codes += c.codes()
 		e.categories = append(e.categories, index)
 		e.fills = append(e.fills, fill)
 		e.widths = append(e.widths, c.features())
@@ -69,15 +81,75 @@ func (e *Encoder) Document() Document { return e.document }
 // Features returns the number of features of a row.
 func (e *Encoder) Features() int { return e.features }
 
+// Codes returns the number of codes of a row.
+func (e *Encoder) Codes() int { return e.codes }
+
+// Place returns where the codes of a column of the document begin.
+func (e *Encoder) Place(column int) int {
+	at := 0
+	for _, c := range e.document.Columns[:column] {
+		at += c.codes()
+	}
+	return at
+}
+
+// Section is some features of a row that belong together.
+type Section struct {
+	// Features is their number.
+	Features int
+	// Vocabulary is the number of tokens of a text or an embedded category, whose features
+	// are tokens; 0 for numbers.
+	Vocabulary int
+	// Text says that they are the tokens of a text.
+	Text bool
+}
+
+// Sections returns the sections of a row in their order: one for each text and each embedded
+// category, and one for all numbers between them.
+func (e *Encoder) Sections() []Section {
+	var list []Section
+	numbers := func(n int) {
+		last := len(list) - 1
+		switch {
+		case n == 0:
+		case last >= 0 && list[last].Vocabulary == 0:
+			list[last].Features += n
+		default:
+			list = append(list, Section{Features: n})
+		}
+	}
+	for i, c := range e.document.Columns {
+		n := c.features()
+		switch {
+		case c.Kind == columns.Text:
+			list = append(list, Section{Features: c.Text.MaxTokens, Vocabulary: e.texts[i].size(), Text: true})
+			n -= c.Text.MaxTokens
+		case c.Encode == columns.Learnt:
+			list = append(list, Section{Features: 1, Vocabulary: 1 + c.places()})
+			n--
+		}
+		numbers(n)
+	}
+	return list
+}
+
 // Names returns the name of each feature: that of its column, with the category after =,
-// or the part after a point.
+// the part after a point, or the place of a token in brackets.
 func (e *Encoder) Names() []string {
 	names := make([]string, 0, e.features)
 	for _, c := range e.document.Columns {
 		switch c.Kind {
 		case columns.Number, columns.Boolean:
 			names = append(names, c.Name)
+		case columns.Text:
+			for k := range c.Text.MaxTokens {
+				names = append(names, fmt.Sprintf("%s[%d]", c.Name, k))
+			}
 		case columns.Category:
+			if c.Encode == columns.Learnt {
+				names = append(names, c.Name)
+				break
+			}
 			for _, category := range c.Categories {
 				names = append(names, c.Name+"="+category)
 			}
@@ -95,7 +167,7 @@ func (e *Encoder) Names() []string {
 					names = append(names, c.Name+"."+string(part)+".sin", c.Name+"."+string(part)+".cos")
 				}
 			}
-		case columns.Text, columns.Image, columns.Ignored:
+		case columns.Image, columns.Ignored:
 		}
 		if c.Missing.Indicator {
 			names = append(names, c.Name+" (missing)")
@@ -104,12 +176,14 @@ func (e *Encoder) Names() []string {
 	return names
 }
 
-// Encode writes the features of a row of codes, one for each column of the document, to
-// x, which has Features elements.
+// Encode writes the features of a row of codes, of which there are Codes, to x, which has
+// Features elements.
 func (e *Encoder) Encode(codes []float64, x []float32) {
 	for i := range e.document.Columns {
 		c := &e.document.Columns[i]
-		code := codes[i]
+		code := codes[0]
+		row := codes[:c.codes()]
+		codes = codes[len(row):]
 		missing := math.IsNaN(code)
 		if missing {
 			code = e.fills[i]
@@ -127,10 +201,22 @@ func (e *Encoder) Encode(codes []float64, x []float32) {
 		case columns.Boolean:
 			own[0] = float32(code)
 		case columns.Category:
-			c.encodeCategory(code, own)
+			if c.Encode == columns.Learnt {
+				own[0] = float32(c.place(code))
+			} else {
+				c.encodeCategory(code, own)
+			}
 		case columns.Date:
 			c.encodeDate(code, own)
-		case columns.Text, columns.Image, columns.Ignored:
+		case columns.Text:
+			if missing {
+				putTokens(own, e.texts[i].fill)
+				break
+			}
+			for k, token := range row {
+				own[k] = float32(token)
+			}
+		case columns.Image, columns.Ignored:
 		}
 	}
 }
@@ -138,15 +224,24 @@ func (e *Encoder) Encode(codes []float64, x []float32) {
 // encodeCategory sets at most one feature.
 func (c *Column) encodeCategory(code float64, x []float32) {
 	clear(x)
+	if place := c.place(code); place > 0 {
+		x[place-1] = 1
+	}
+}
+
+// place returns which value of a category a code stands for, counted from 1, and 0 for
+// none of them.
+func (c *Column) place(code float64) int {
 	known := len(c.Categories)
 	switch {
 	case math.IsNaN(code) && c.MissingCategory:
-		x[len(x)-1] = 1
+		return c.places()
 	case code < float64(known): // false for NaN
-		x[int(code)] = 1
+		return 1 + int(code)
 	case c.Other:
-		x[known] = 1
+		return 1 + known
 	}
+	return 0
 }
 
 // encodeDate writes the parts of a date.
@@ -255,18 +350,24 @@ func missingColumns(lacking, unknown []string) error {
 	return &fault.FieldError{Field: "columns", Value: what, Problem: "missing from the table", Fix: fix}
 }
 
-// Codes writes the codes of a row of the table, one for each column of the document. It
+// Codes writes the codes of a row of the table, of which the encoder has Codes. It
 // fails with a *fault.DataError for a cell that is not of its column's kind, and for a
 // missing cell in a column whose rows are left out where one is missing.
 func (b *Binding) Codes(at table.Place, row []table.Cell, codes []float64) error {
 	for i := range b.columns {
 		c := &b.encoder.document.Columns[i]
 		cell := row[b.columns[i]]
+		own := codes[:c.codes()]
+		codes = codes[len(own):]
 		if b.encoder.missing.Is(cell) {
 			if c.Missing.Strategy == columns.Drop {
 				return c.bad(at, cell, "is missing, and the model was trained on rows without missing cells in this column", "fill it in, or remove the row")
 			}
-			codes[i] = math.NaN()
+			own[0] = math.NaN()
+			continue
+		}
+		if text := b.encoder.texts[i]; text != nil {
+			text.encode(columns.Label(cell), own)
 			continue
 		}
 		code, ok := c.code(cell, b.encoder.categories[i])
@@ -276,14 +377,14 @@ func (b *Binding) Codes(at table.Place, row []table.Cell, codes []float64) error
 		if c.Kind == columns.Number && math.IsInf(float64(c.Scale.apply(code)), 0) {
 			return c.bad(at, cell, fmt.Sprintf("is out of scale: the column's standard deviation is %g", c.Scale.StandardDeviation), "correct the value, or remove the row")
 		}
-		codes[i] = code
+		own[0] = code
 	}
 	return nil
 }
 
 // Row writes the features of a row of the table. It fails as Codes does.
 func (b *Binding) Row(at table.Place, row []table.Cell, x []float32) error {
-	codes := make([]float64, len(b.columns))
+	codes := make([]float64, b.encoder.codes)
 	if err := b.Codes(at, row, codes); err != nil {
 		return err
 	}
@@ -294,14 +395,33 @@ func (b *Binding) Row(at table.Place, row []table.Cell, x []float32) error {
 // HasTarget reports whether the table has the target's columns.
 func (b *Binding) HasTarget() bool { return b.targets != nil }
 
+// Dropped reports whether a row has a missing cell in a column whose rows are left out
+// where one is missing.
+func (b *Binding) Dropped(row []table.Cell) bool {
+	for i, at := range b.columns {
+		if b.encoder.document.Columns[i].Missing.Strategy == columns.Drop && b.encoder.missing.Is(row[at]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Label returns the class of a row as the table has it; ok is false if the cell is missing.
+func (b *Binding) Label(row []table.Cell) (label string, ok bool) {
+	cell := row[b.targets[0]]
+	if b.encoder.missing.Is(cell) {
+		return "", false
+	}
+	return columns.Label(cell), true
+}
+
 // Class returns the class of a row; ok is false if the cell is missing, or is a class
 // that was not seen in training.
 func (b *Binding) Class(row []table.Cell) (class int, ok bool) {
-	cell := row[b.targets[0]]
-	if b.encoder.missing.Is(cell) {
+	label, ok := b.Label(row)
+	if !ok {
 		return 0, false
 	}
-	label := columns.Label(cell)
 	if b.encoder.document.Target.NumericClasses {
 		if d, ok := number.ParseDecimal(label); ok {
 			label = d.String()

@@ -1,6 +1,7 @@
 package preprocess
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -25,7 +26,9 @@ type Builder struct {
 	// index their places in it.
 	labels [][]string
 	index  []map[string]int
-	values []float64 // [rows, used], row-major
+	values []float64 // [rows, used], row-major; once fitted, [rows, codes]
+	rows   int
+	bytes  int64 // of texts
 }
 
 // NewBuilder returns a builder for a table whose columns mean what is given, in the order
@@ -52,12 +55,10 @@ func NewBuilder(meaning []columns.Column, skip, further []string) *Builder {
 func (b *Builder) Columns() []columns.Column { return b.used }
 
 // Rows returns how many rows were added.
-func (b *Builder) Rows() int {
-	if len(b.used) == 0 {
-		return 0
-	}
-	return len(b.values) / len(b.used)
-}
+func (b *Builder) Rows() int { return b.rows }
+
+// TextBytes returns the memory that texts take until Fit has made tokens of them.
+func (b *Builder) TextBytes() int64 { return b.bytes }
 
 // Values returns the codes of all rows, row-major: those of the document once it is fitted.
 // The builder does not use them afterwards.
@@ -79,6 +80,7 @@ func (b *Builder) Add(at table.Place, row []table.Cell) (kept bool, err error) {
 		}
 		b.values = append(b.values, code)
 	}
+	b.rows++
 	return true, nil
 }
 
@@ -87,7 +89,7 @@ func (b *Builder) code(i int, at table.Place, cell table.Cell) (float64, error) 
 		return math.NaN(), nil
 	}
 	c := Column{Name: b.used[i].Name, Kind: b.used[i].Kind, Format: b.used[i].Format}
-	if c.Kind != columns.Category {
+	if c.Kind != columns.Category && c.Kind != columns.Text {
 		code, ok := c.code(cell, nil)
 		if !ok {
 			return 0, c.bad(at, cell, "is not a "+string(c.Kind)+", as the other cells of the column are", "correct the cell, or leave it empty")
@@ -100,6 +102,9 @@ func (b *Builder) code(i int, at table.Place, cell table.Cell) (float64, error) 
 	}
 	label = strings.Clone(label)
 	place := len(b.labels[i])
+	if c.Kind == columns.Text {
+		b.bytes += int64(len(label))
+	}
 	b.index[i][label] = place
 	b.labels[i] = append(b.labels[i], label)
 	return float64(place), nil
@@ -108,19 +113,27 @@ func (b *Builder) code(i int, at table.Place, cell table.Cell) (float64, error) 
 // Fit learns from the training rows, given in ascending order and at least one, what
 // becomes of each column, and gives all codes their final values. The document has no
 // target yet. Fit may be called once.
-func (b *Builder) Fit(train []uint32) (Document, error) {
-	d := Document{Version: Version, Missing: b.further, Ignored: b.ignored, Columns: []Column{}}
+func (b *Builder) Fit(ctx context.Context, train []uint32) (Document, error) {
+	d := Document{Missing: b.further, Ignored: b.ignored, Columns: []Column{}}
 	for i, meaning := range b.used {
 		c := Column{Name: meaning.Name, Kind: meaning.Kind, Format: meaning.Format,
 			Missing: Fill{Strategy: meaning.Missing.Strategy, Indicator: meaning.Missing.Indicator}}
-		if c.Kind == columns.Category {
+		var err error
+		switch c.Kind {
+		case columns.Category:
 			b.fitCategory(i, &c, train)
-		} else if err := b.fitNumbers(i, &c, train); err != nil {
+		case columns.Text:
+			err = b.fitText(ctx, i, &c, train)
+		case columns.Number, columns.Boolean, columns.Date, columns.Ignored:
+			err = b.fitNumbers(i, &c, train)
+		}
+		if err != nil {
 			return Document{}, err
 		}
 		d.Columns = append(d.Columns, c)
 	}
-	return d, nil
+	d.Version = d.version()
+	return d, b.expand(d.Columns)
 }
 
 // column returns the codes of a column in some rows.
@@ -160,6 +173,9 @@ func (b *Builder) fitCategory(i int, c *Column, train []uint32) {
 	}
 	if c.Missing.Strategy == columns.Constant {
 		c.Missing.Category = b.used[i].Missing.Value
+	}
+	if b.used[i].Encode == columns.Learnt {
+		c.Encode = columns.Learnt
 	}
 	final := make([]float64, len(b.labels[i]))
 	for place, name := range b.labels[i] {

@@ -2,6 +2,7 @@ package preprocess
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func fit(t interface {
 	for i := range list {
 		list[i] = uint32(i)
 	}
-	d, err := b.Fit(list)
+	d, err := b.Fit(context.Background(), list)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"reprise/checkpoint"
 	"reprise/dataset/preprocess"
@@ -49,6 +50,9 @@ type Bundle struct {
 	Weights       []tensor.Tensor
 	Preprocessing preprocess.Document
 	Lineage       Lineage
+	// ClassCounts is how often each class occurs in the data that the model was trained on:
+	// what the trivial baseline of an evaluation needs. It is nil where that is not known.
+	ClassCounts []int
 }
 
 // Lineage says where a model comes from. Hashes are SHA-256 in lower-case hex.
@@ -93,6 +97,7 @@ type entry struct {
 type description struct {
 	Architecture nn.Architecture `json:"architecture"`
 	Lineage      Lineage         `json:"lineage"`
+	ClassCounts  []int           `json:"class_counts,omitempty"`
 }
 
 // Files returns the files of the bundle's folder. It fails for weights that are not those
@@ -101,7 +106,7 @@ func (b Bundle) Files() ([]File, error) {
 	if err := b.validate(); err != nil {
 		return nil, err
 	}
-	model, err := encodeJSON(description{b.Architecture, b.Lineage})
+	model, err := encodeJSON(description{b.Architecture, b.Lineage, b.ClassCounts})
 	if err != nil {
 		return nil, err
 	}
@@ -192,6 +197,9 @@ func (b Bundle) validate() error {
 	if !b.Architecture.Input.Equal(inputs) {
 		return fmt.Errorf("the preprocessing document gives inputs of shape %v, the model takes %v", inputs, b.Architecture.Input)
 	}
+	if n := len(b.ClassCounts); n > 0 && n != len(d.Target.Classes) || slices.ContainsFunc(b.ClassCounts, func(count int) bool { return count < 0 }) {
+		return fmt.Errorf("the counts %v are not those of %d classes", b.ClassCounts, len(d.Target.Classes))
+	}
 	if n := len(d.Target.Classes) + len(d.Target.Quantities); !out.Equal(tensor.Shape{n}) {
 		return fmt.Errorf("the preprocessing document names %d outputs, the model gives %v", n, out)
 	}
@@ -225,7 +233,7 @@ func Decode(at string, files map[string][]byte) (Bundle, error) {
 	if err := strictJSON(files[modelFile], &d); err != nil {
 		return Bundle{}, bad(at, modelFile, err.Error())
 	}
-	b := Bundle{Architecture: d.Architecture, Lineage: d.Lineage}
+	b := Bundle{Architecture: d.Architecture, Lineage: d.Lineage, ClassCounts: d.ClassCounts}
 	if b.Preprocessing, err = preprocess.Parse(files[preprocessingFile]); err != nil {
 		return Bundle{}, bad(at, preprocessingFile, err.Error())
 	}
@@ -260,7 +268,7 @@ func decodeManifest(at string, files map[string][]byte) (manifest, error) {
 	raw, ok := files[manifestFile]
 	if !ok {
 		e := bad(at, manifestFile, "is missing")
-		e.Fix = "name a bundle that reprise export --format bundle has written"
+		e.Fix = "name a bundle that an export as a bundle has written"
 		return manifest{}, e
 	}
 	var head struct {

@@ -60,7 +60,7 @@ func layerTable() []layer {
 // rest of the folder uses.
 func wiringFiles() map[string][]string {
 	return map[string][]string{
-		"cmd/reprise/service.go":      {"datadir", "eventstore", "eventstore/memory", "eventstore/sqlite"},
+		"cmd/reprise/service.go":      {"datadir", "eventstore", "eventstore/memory", "eventstore/sqlite", "inference"},
 		"cmd/reprise/open_devices.go": {"device", "device/cpu", "kernel/cpu"},
 		// The folder that the flags name, and the process that holds it.
 		"cmd/reprise/datadir.go": {"datadir"},
@@ -70,9 +70,6 @@ func wiringFiles() map[string][]string {
 		"cmd/reprise/create.go": {"datadir"},
 		// What helps against errors of the system.
 		"cmd/reprise/exit.go": {"datadir"},
-		// Predictions are made here, from the user's tables: a service has no part in them.
-		"cmd/reprise/predict.go":        {"inference", "export/bundle", "dataset/table"},
-		"cmd/reprise/predict_output.go": {"inference"},
 	}
 }
 

@@ -25,6 +25,7 @@ func Rules() []Rule {
 		{"fusible", fusible},
 		{"length", length},
 		{"events", events},
+		{"flags", flags},
 	}
 }
 

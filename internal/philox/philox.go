@@ -18,6 +18,7 @@ const (
 	PurposeDropout Purpose = 4
 	PurposeAugment Purpose = 5
 	PurposeSample  Purpose = 6 // the next token of generated text
+	PurposeBalance Purpose = 7 // order of the samples of a class
 )
 
 // The multipliers of the rounds and the increments of the key (Weyl sequence),

@@ -21,6 +21,7 @@ type attention struct {
 	packing  packing
 	elements *elementKernels
 
+	text             []int32 // ends sequences; nil where all have Tokens tokens
 	qkv, y, top, inv []float32
 	dy, dqkv         []float32 // gradient only
 
@@ -84,10 +85,10 @@ func (a *attention) carve(c *carver) attentionScratch {
 }
 
 // newAttention fills in what both directions need, except the scratch memory.
-func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.Span) *attention {
+func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv, text kernel.Span) *attention {
 	variant := b.variant
 	strip := newStripKernel(variant.level)
-	return &attention{
+	a := &attention{
 		AttentionShape: s,
 		width:          s.Width(),
 		scale:          float32(1 / math.Sqrt(float64(s.HeadWidth))),
@@ -100,6 +101,10 @@ func (b *binder) newAttention(s kernel.AttentionShape, qkv, y, top, inv kernel.S
 		stride:  roundUp(s.Tokens, strip.cols) + alignment/4,
 		columns: roundUp(s.HeadWidth, strip.cols),
 	}
+	if !text.Empty() {
+		a.text = b.i32(text)
+	}
+	return a
 }
 
 // step cuts out the workers' scratch memory and returns the step that runs part
@@ -117,7 +122,7 @@ func (a *attention) step(b *binder, part func(worker, i int)) step {
 }
 
 func (b *binder) attention(in kernel.Attention) step {
-	a := b.newAttention(in.AttentionShape, in.QKV, in.Y, in.Max, in.Inv)
+	a := b.newAttention(in.AttentionShape, in.QKV, in.Y, in.Max, in.Inv, in.Text)
 	return a.step(b, a.forward)
 }
 
@@ -177,9 +182,30 @@ func (a *attention) packColumns(dst, x []float32, ld, tokens int) {
 	packStraight(dst, cols, x, ld, a.HeadWidth, tokens)
 }
 
+// until returns the attention of a part's sequence alone, which ends before its padding.
+func (a *attention) until(part int) attention {
+	short := *a
+	if a.text != nil {
+		first := part / a.Heads * a.Tokens
+		short.Tokens = textLength(a.text[first : first+a.Tokens])
+	}
+	return short
+}
+
 // forward computes one head of one sequence.
 func (a *attention) forward(worker, part int) {
-	w, h := &a.workers[worker], a.head(part)
+	h, text := a.head(part), a.until(part)
+	if text.Tokens > 0 {
+		text.attend(&a.workers[worker], h)
+	}
+	for i := text.Tokens; i < a.Tokens; i++ {
+		clear(a.y[h.y+i*a.width:][:a.HeadWidth])
+		a.top[h.statistics+i], a.inv[h.statistics+i] = 0, 0
+	}
+}
+
+// attend computes a head of a sequence of Tokens tokens.
+func (a *attention) attend(w *attentionScratch, h attentionHead) {
 	a.packRows(w.keys, a.qkv[h.k:])
 	a.packColumns(w.values, a.qkv[h.v:], 3*a.width, a.Tokens)
 	for first := 0; first < a.Tokens; first += kernel.AttentionBlock {

@@ -3,14 +3,26 @@ package cpu
 import "reprise/kernel"
 
 func (b *binder) attentionGrad(in kernel.AttentionGrad) step {
-	a := b.newAttention(in.AttentionShape, in.QKV, in.Y, in.Max, in.Inv)
+	a := b.newAttention(in.AttentionShape, in.QKV, in.Y, in.Max, in.Inv, in.Text)
 	a.dy, a.dqkv = b.f32(in.DY), b.f32(in.DQKV)
 	return a.step(b, a.backward)
 }
 
 // backward computes the gradient of one head of one sequence.
 func (a *attention) backward(worker, part int) {
-	w, h := &a.workers[worker], a.head(part)
+	h, text := a.head(part), a.until(part)
+	if text.Tokens > 0 {
+		text.attendGrad(&a.workers[worker], h)
+	}
+	for i := text.Tokens; i < a.Tokens; i++ {
+		for _, from := range [...]int{h.q, h.k, h.v} {
+			clear(a.dqkv[from+3*i*a.width:][:a.HeadWidth])
+		}
+	}
+}
+
+// attendGrad computes the gradient of a head of a sequence of Tokens tokens.
+func (a *attention) attendGrad(w *attentionScratch, h attentionHead) {
 	a.packRows(w.keys, a.qkv[h.k:])
 	a.packRows(w.values, a.qkv[h.v:])
 	a.packColumns(w.keyRows, a.qkv[h.k:], 3*a.width, a.Tokens)

@@ -10,12 +10,12 @@ import (
 	"reprise/kernel"
 )
 
-// twinKeys returns how many keys query i works on and how many it sees.
-func twinKeys(s kernel.AttentionShape, i int) (n, seen int) {
-	if !s.Causal {
-		return s.Tokens, s.Tokens
+// keys returns how many keys query i works on and how many it sees.
+func (t twinHead) keys(i int) (n, seen int) {
+	if !t.Causal {
+		return t.length, t.length
 	}
-	return min((i/kernel.AttentionBlock+1)*kernel.AttentionBlock, s.Tokens), i + 1
+	return min((i/kernel.AttentionBlock+1)*kernel.AttentionBlock, t.length), i + 1
 }
 
 // twinLanes adds sixteen lanes up in the fixed tree.
@@ -33,6 +33,7 @@ type twinHead struct {
 	twin
 	kernel.AttentionShape
 	sequence, head int
+	length         int // of the sequence
 }
 
 // at returns the place of a component in an array [Batch,Tokens,parts*width].
@@ -57,7 +58,7 @@ func (t twinHead) scale() float32 { return float32(1 / math.Sqrt(float64(t.HeadW
 
 // scores returns s of query i.
 func (t twinHead) scores(qkv kernel.Span, i int) []float32 {
-	n, _ := twinKeys(t.AttentionShape, i)
+	n, _ := t.keys(i)
 	s := make([]float32, n)
 	for j := range s {
 		s[j] = t.scale() * t.dot(qkv, 3, 0, i, qkv, 1, j)
@@ -67,7 +68,7 @@ func (t twinHead) scores(qkv kernel.Span, i int) []float32 {
 
 // probabilities returns p of query i.
 func (t twinHead) probabilities(s []float32, i int, top, inv float32) []float32 {
-	_, seen := twinKeys(t.AttentionShape, i)
+	_, seen := t.keys(i)
 	p := make([]float32, len(s))
 	for j := range p {
 		var e float32
@@ -79,19 +80,32 @@ func (t twinHead) probabilities(s []float32, i int, top, inv float32) []float32 
 	return p
 }
 
-func eachHead(t twin, s kernel.AttentionShape, f func(twinHead)) {
+func eachHead(t twin, s kernel.AttentionShape, text kernel.Span, f func(twinHead)) {
 	for sequence := range s.Batch {
+		length := s.Tokens
+		for i := s.Tokens - 1; i >= 0 && !text.Empty(); i-- {
+			if t.getInt(text, sequence*s.Tokens+i) == 0 {
+				length = i
+			}
+		}
 		for head := range s.Heads {
-			f(twinHead{t, s, sequence, head})
+			f(twinHead{t, s, sequence, head, length})
 		}
 	}
 }
 
 func (t twin) attention(in kernel.Attention) {
-	eachHead(t, in.AttentionShape, func(t twinHead) {
-		for i := range in.Tokens {
+	eachHead(t, in.AttentionShape, in.Text, func(t twinHead) {
+		for i := t.length; i < in.Tokens; i++ {
+			t.set(in.Max, t.statistic(i), 0)
+			t.set(in.Inv, t.statistic(i), 0)
+			for c := range in.HeadWidth {
+				t.set(in.Y, t.at(1, 0, i, c), 0)
+			}
+		}
+		for i := range t.length {
 			s := t.scores(in.QKV, i)
-			_, seen := twinKeys(in.AttentionShape, i)
+			_, seen := t.keys(i)
 			top := float32(math.Inf(-1))
 			for _, v := range s[:seen] {
 				if v > top {
@@ -124,8 +138,8 @@ func (t twin) attentionGrad(in kernel.AttentionGrad) {
 	for i := range in.DQKV.Len {
 		t.set(in.DQKV, i, 0)
 	}
-	eachHead(t, in.AttentionShape, func(t twinHead) {
-		for i := range in.Tokens {
+	eachHead(t, in.AttentionShape, in.Text, func(t twinHead) {
+		for i := range t.length {
 			p := t.probabilities(t.scores(in.QKV, i), i, t.get(in.Max, t.statistic(i)), t.get(in.Inv, t.statistic(i)))
 			var lane [16]float32
 			for c := range in.HeadWidth {
@@ -167,10 +181,29 @@ func attentionPair(l *layout, s kernel.AttentionShape) (kernel.Attention, kernel
 // checkAttention compares whole memories, guard bands included, with the twin's.
 func checkAttention(t *testing.T, s kernel.AttentionShape, seed int64, wild bool, backends []*Backend) {
 	t.Helper()
+	checkAttentionOf(t, s, nil, seed, wild, backends)
+}
+
+// checkAttentionOf is checkAttention for texts of some lengths, or nil.
+func checkAttentionOf(t *testing.T, s kernel.AttentionShape, lengths []int, seed int64, wild bool, backends []*Backend) {
+	t.Helper()
 	l := newLayout()
 	forward, backward := attentionPair(l, s)
+	if lengths != nil {
+		forward.Text = l.span(s.Batch * s.Tokens)
+		backward.Text = forward.Text
+	}
 	start := make([]uint32, l.elements)
 	fill(rand.New(rand.NewSource(seed)), start, wild)
+	for i, n := range lengths {
+		for k := range s.Tokens {
+			token := int32(7)
+			if k == n {
+				token = 0 // whatever comes after it
+			}
+			twin(start).setInt(forward.Text, i*s.Tokens+k, token)
+		}
+	}
 	between := append(twin(nil), start...)
 	between.attention(forward)
 	end := append(twin(nil), between...)
@@ -223,6 +256,15 @@ func TestAttentionGivesTheBitsOfItsTwin(t *testing.T) {
 				checkAttention(t, s, seed, false, use)
 			}
 		}
+	}
+}
+
+// A sequence ends where its text does, for every kernel and any length, and none.
+func TestAttentionOfTextsGivesTheBitsOfItsTwin(t *testing.T) {
+	backends := allBackends(t)
+	for i, tokens := range []int{1, 5, 17, 70, 130} {
+		s := kernel.AttentionShape{Batch: 4, Tokens: tokens, Heads: 2, HeadWidth: []int{3, 8, 17}[i%3], Causal: i%2 == 1}
+		checkAttentionOf(t, s, []int{tokens, 0, (tokens + 1) / 2, tokens - 1}, int64(i), i == 2, backends)
 	}
 }
 
@@ -426,7 +468,7 @@ func BenchmarkAttention(b *testing.B) {
 			e := prepareAttention(b, backend, s)
 			scores := 0
 			for i := range s.Tokens {
-				n, _ := twinKeys(s, i)
+				n, _ := twinHead{AttentionShape: s, length: s.Tokens}.keys(i)
 				scores += n
 			}
 			for _, part := range []struct {

@@ -364,7 +364,9 @@ func TestLargeInstructionsGiveTheBitsOfTheirTwins(t *testing.T) {
 		kernel.OpMatMul: 130, kernel.OpBatchMatMul: 40, kernel.OpConv2D: 6, kernel.OpConv2DGradInput: 5, kernel.OpConv2DGradWeight: 6,
 		kernel.OpMaxPool2D: 22, kernel.OpMaxPool2DGrad: 22, kernel.OpAvgPool2D: 22, kernel.OpAvgPool2DGrad: 22,
 		kernel.OpSumRows: 258, kernel.OpSoftmaxCrossEntropy: 131, kernel.OpTreeSum: 9001,
-		kernel.OpAddRow: 258, kernel.OpEmbedding: 300, kernel.OpEmbeddingGrad: 200, kernel.OpMeanSquaredError: 131,
+		kernel.OpAddRow: 258, kernel.OpEmbedding: 300, kernel.OpEmbeddingGrad: 200,
+		kernel.OpCopyColumns: 300, kernel.OpTokenColumns: 300, kernel.OpMeanTokens: 300, kernel.OpMeanTokensGrad: 300,
+		kernel.OpMeanSquaredError: 131, kernel.OpAbsoluteError: 131, kernel.OpReweightLoss: 131,
 		kernel.OpLayerNorm: 131, kernel.OpLayerNormGrad: 131, kernel.OpRMSNorm: 131, kernel.OpRMSNormGrad: 131,
 		kernel.OpBatchNorm: 131, kernel.OpBatchNormGrad: 131, kernel.OpBatchNormApply: 131,
 	}

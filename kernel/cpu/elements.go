@@ -107,8 +107,9 @@ func newElements(level Level) elementKernels {
 func elementOperations() []kernel.Operation {
 	return []kernel.Operation{
 		kernel.OpMaxPool2D, kernel.OpActivation, kernel.OpActivationGrad, kernel.OpSumRows,
-		kernel.OpSoftmaxCrossEntropy, kernel.OpMeanSquaredError, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
+		kernel.OpSoftmaxCrossEntropy, kernel.OpMeanSquaredError, kernel.OpAbsoluteError, kernel.OpReweightLoss, kernel.OpTreeSum, kernel.OpSGD, kernel.OpAdam,
 		kernel.OpDropout, kernel.OpAdd, kernel.OpAddRow, kernel.OpScale, kernel.OpClipNorm, kernel.OpEmbeddingGrad,
+		kernel.OpMeanTokens, kernel.OpMeanTokensGrad,
 		kernel.OpLayerNorm, kernel.OpLayerNormGrad, kernel.OpRMSNorm, kernel.OpRMSNormGrad,
 		kernel.OpBatchNorm, kernel.OpBatchNormGrad, kernel.OpBatchNormApply,
 		kernel.OpStoreBF16, kernel.OpLoadBF16,

@@ -183,6 +183,14 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.embedding(in)
 	case kernel.EmbeddingGrad:
 		return b.embeddingGrad(in)
+	case kernel.CopyColumns:
+		return b.copyColumns(in)
+	case kernel.TokenColumns:
+		return b.tokenColumns(in)
+	case kernel.MeanTokens:
+		return b.meanTokens(in)
+	case kernel.MeanTokensGrad:
+		return b.meanTokensGrad(in)
 	case kernel.RunningAverage:
 		return b.runningAverage(in)
 	case kernel.ClipNorm:
@@ -203,6 +211,10 @@ func (b *binder) bind(instruction kernel.Instruction) step {
 		return b.batchNormApply(in)
 	case kernel.MeanSquaredError:
 		return b.meanSquaredError(in)
+	case kernel.AbsoluteError:
+		return b.absoluteError(in)
+	case kernel.ReweightLoss:
+		return b.reweightLoss(in)
 	case kernel.StoreBF16:
 		return b.storeBF16(in)
 	case kernel.LoadBF16:

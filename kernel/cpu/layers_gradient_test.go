@@ -232,6 +232,89 @@ func TestMeanSquaredErrorAgreesWithFloat64(t *testing.T) {
 	}, widen(prediction)), 1e-5)
 }
 
+func TestAbsoluteErrorAgreesWithFloat64(t *testing.T) {
+	for _, delta := range []float32{0, 0.4, 1} {
+		rng := rand.New(rand.NewSource(10))
+		const rows, n = 5, 19
+		prediction, target := normal(rng, rows*n, 1), normal(rng, rows*n, 1)
+		m := newMachine(t)
+		in := kernel.AbsoluteError{M: rows, N: n, Scale: 1. / rows, Delta: delta, Prediction: m.put(prediction), Target: m.put(target), Loss: m.layout.span(rows), DPrediction: m.layout.span(rows * n)}
+		m.run(in)
+		losses := func(p []float64) []float64 {
+			out := make([]float64, rows)
+			for i, v := range p {
+				d, limit := math.Abs(v-float64(target[i])), float64(delta)
+				switch {
+				case delta > 0 && d <= limit:
+					d *= d / 2
+				case delta > 0:
+					d = limit * (d - limit/2)
+				}
+				out[i/n] += d / n
+			}
+			return out
+		}
+		close64(t, m.get(in.Loss), losses(widen(prediction)))
+		compareGradient(t, m.get(in.DPrediction), differences(func(p []float64) float64 {
+			sum := 0.0
+			for _, v := range losses(p) {
+				sum += v / rows
+			}
+			return sum
+		}, widen(prediction)), 1e-5)
+	}
+}
+
+func TestReweightedCrossEntropyAgreesWithFloat64(t *testing.T) {
+	for _, gamma := range []float32{0, 0.5, 2} {
+		rng := rand.New(rand.NewSource(12))
+		const rows, classes = 5, 7
+		x, weights := normal(rng, rows*classes, 2), []float32{1, 0, 2.5, 0.1, 3}
+		labels := []int32{0, 3, 6, 3, 2}
+		loss := func(x []float64) float64 {
+			total := 0.0
+			for r, label := range labels {
+				sum := 0.0
+				for _, v := range x[r*classes : (r+1)*classes] {
+					sum += math.Exp(v)
+				}
+				p := math.Exp(x[r*classes+int(label)]) / sum
+				total -= float64(weights[r]) * math.Pow(1-p, float64(gamma)) * math.Log(p)
+			}
+			return total
+		}
+		m := newMachine(t)
+		in := kernel.SoftmaxCrossEntropy{M: rows, N: classes, Scale: 1, Logits: m.put(x), Labels: m.layout.span(rows),
+			Loss: m.layout.span(rows), Correct: m.layout.span(rows), DLogits: m.layout.span(rows * classes)}
+		again := kernel.ReweightLoss{M: rows, N: classes, Gamma: gamma, Loss: in.Loss, Weight: m.put(weights), DLogits: in.DLogits}
+		if err := m.memory.WriteInts(in.Labels, labels); err != nil {
+			t.Fatal(err)
+		}
+		m.run(in, again)
+		compareGradient(t, m.get(in.DLogits), differences(loss, widen(x)), 1e-5)
+		total := 0.0
+		for _, v := range m.get(in.Loss) {
+			total += float64(v)
+		}
+		if want := loss(widen(x)); math.Abs(total-want) > 1e-5*want {
+			t.Errorf("gamma %g: the losses add up to %g, want %g", gamma, total, want)
+		}
+	}
+}
+
+// A row that is right beyond doubt has neither a focal loss nor a gradient, and one that
+// is wrong beyond doubt has its whole cross-entropy.
+func TestFocalLossOfExtremeRows(t *testing.T) {
+	for _, gamma := range []float32{0.5, 1, 2} {
+		m := newMachine(t)
+		in := kernel.ReweightLoss{M: 2, N: 1, Gamma: gamma, Loss: m.put([]float32{0, 200}), DLogits: m.put([]float32{0.25, 0.25})}
+		m.run(in)
+		if loss, grad := m.get(in.Loss), m.get(in.DLogits); loss[0] != 0 || grad[0] != 0 || loss[1] != 200 || grad[1] != 0.25 {
+			t.Errorf("gamma %g: losses %v, gradients %v", gamma, loss, grad)
+		}
+	}
+}
+
 // Dropout is linear in X: its gradient is itself, with the same mask.
 func TestDropoutGradientAgreesWithDifferences(t *testing.T) {
 	rng := rand.New(rand.NewSource(11))

@@ -84,6 +84,35 @@ func elementwiseMakers() map[kernel.Operation]maker {
 			in := kernel.EmbeddingGrad{M: m, N: n, V: v, Tokens: l.span(m), DY: l.span(m * n), DTable: l.span(v * n)}
 			return in, randomTokens(in.Tokens, v)
 		},
+		kernel.OpCopyColumns: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n := s.between("m", 1, 9), s.between("n", 1, 70)
+			in := kernel.CopyColumns{M: m, N: n, XFirst: s.between("xfirst", 0, 5), YFirst: s.between("yfirst", 0, 5)}
+			in.XN, in.YN = in.XFirst+n+s.between("xrest", 0, 5), in.YFirst+n+s.between("yrest", 0, 5)
+			in.X, in.Y = l.span(m*in.XN), l.span(m*in.YN)
+			return in, nil
+		},
+		kernel.OpTokenColumns: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n := s.between("m", 1, 9), s.between("n", 1, 70)
+			in := kernel.TokenColumns{M: m, N: n, First: s.between("first", 0, 5)}
+			in.XN = in.First + n + s.between("rest", 0, 5)
+			in.X, in.Y = l.span(m*in.XN), l.span(m*n)
+			return in, func(rng *rand.Rand, t twin) {
+				values := []float32{0, 1, 2, 0.5, -1, 1 << 24, 1<<24 + 2, float32(math.NaN()), float32(math.Inf(1)), -0x1p40, 65535}
+				for i := range in.X.Len {
+					t.set(in.X, i, values[rng.Intn(len(values))])
+				}
+			}
+		},
+		kernel.OpMeanTokens: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n, tokens := s.between("rows", 1, 9), s.between("n", 1, 70), s.between("tokens", 1, 20)
+			in := kernel.MeanTokens{M: m, T: tokens, N: n, Tokens: l.span(m * tokens), X: l.span(m * tokens * n), Y: l.span(m * n)}
+			return in, randomTokens(in.Tokens, 9)
+		},
+		kernel.OpMeanTokensGrad: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n, tokens := s.between("rows", 1, 9), s.between("n", 1, 70), s.between("tokens", 1, 20)
+			in := kernel.MeanTokensGrad{M: m, T: tokens, N: n, Tokens: l.span(m * tokens), DY: l.span(m * n), DX: l.span(m * tokens * n)}
+			return in, randomTokens(in.Tokens, 9)
+		},
 		kernel.OpRunningAverage: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
 			n := s.between("n", 1, 70)
 			return kernel.RunningAverage{Running: l.span(n), Batch: l.span(n), Momentum: 0.1, Factor: float32(s.between("factor", 0, 9)) / 7}, nil
@@ -91,6 +120,30 @@ func elementwiseMakers() map[kernel.Operation]maker {
 		kernel.OpClipNorm: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
 			n := s.between("n", 1, 70)
 			return kernel.ClipNorm{Grad: l.span(n), Norm: l.span(1), MaxNorm: float32(s.between("maxNorm", 0, 9))}, nil
+		},
+		kernel.OpAbsoluteError: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n := s.between("m", 1, 9), s.between("n", 1, 70)
+			in := kernel.AbsoluteError{M: m, N: n, Scale: 1 / float32(m), Prediction: l.span(m * n), Target: l.span(m * n), Loss: l.span(m)}
+			in.Delta = float32(s.between("delta", 0, 3)) * 0.6
+			if s.yes("gradient") {
+				in.DPrediction = inPlace(s, l, in.Prediction)
+			}
+			return in, nil
+		},
+		kernel.OpReweightLoss: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
+			m, n := s.between("m", 1, 9), s.between("n", 1, 70)
+			in := kernel.ReweightLoss{M: m, N: n, Gamma: float32(s.between("gamma", 0, 5)) * 0.7, Loss: l.span(m)}
+			if s.yes("weight") {
+				in.Weight = l.span(m)
+			}
+			if s.yes("gradient") {
+				in.DLogits = l.span(m * n)
+			}
+			return in, func(_ *rand.Rand, t twin) { // a cross-entropy is at least 0
+				for i := range m {
+					t.set(in.Loss, i, float32(math.Abs(float64(t.get(in.Loss, i)))))
+				}
+			}
 		},
 		kernel.OpMeanSquaredError: func(s source, l *layout) (kernel.Instruction, func(*rand.Rand, twin)) {
 			m, n := s.between("m", 1, 9), s.between("n", 1, 70)

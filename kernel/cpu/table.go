@@ -42,6 +42,6 @@ func newTable(gemm Gemm, elements elementKernels) kernel.Table {
 	add(portable, nil, elementOperations()...)
 	add(portable, nil,
 		kernel.OpMaxPool2DGrad, kernel.OpAvgPool2D, kernel.OpAvgPool2DGrad,
-		kernel.OpEmbedding, kernel.OpRunningAverage)
+		kernel.OpEmbedding, kernel.OpCopyColumns, kernel.OpTokenColumns, kernel.OpRunningAverage)
 	return table
 }

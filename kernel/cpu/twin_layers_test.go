@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 
+	"reprise/internal/detmath"
 	"reprise/internal/philox"
 	"reprise/kernel"
 )
@@ -49,6 +50,44 @@ func (t twin) layers(instruction kernel.Instruction, s kernel.Scalars) bool {
 			}
 			t.set(in.DTable, i, sum)
 		}
+	case kernel.CopyColumns:
+		for i := range in.Y.Len {
+			var v float32
+			if at := i%in.YN - in.YFirst; at >= 0 && at < in.N {
+				v = t.get(in.X, i/in.YN*in.XN+in.XFirst+at)
+			}
+			t.set(in.Y, i, v)
+		}
+	case kernel.TokenColumns:
+		for i := range in.Y.Len {
+			v := t.get(in.X, i/in.N*in.XN+in.First+i%in.N)
+			token := int32(-1)
+			if v >= 0 && v <= 1<<24 && math.Trunc(float64(v)) == float64(v) {
+				token = int32(v)
+			}
+			t.setInt(in.Y, i, token)
+		}
+	case kernel.MeanTokens:
+		for i := range in.Y.Len {
+			var sum float32
+			n := t.length(in.Tokens, i/in.N, in.T)
+			for k := range n {
+				sum += t.get(in.X, (i/in.N*in.T+k)*in.N+i%in.N)
+			}
+			if n > 0 {
+				sum /= float32(n)
+			}
+			t.set(in.Y, i, sum)
+		}
+	case kernel.MeanTokensGrad:
+		for i := range in.DX.Len {
+			sample, place := i/in.N/in.T, i/in.N%in.T
+			var v float32
+			if n := t.length(in.Tokens, sample, in.T); place < n {
+				v = t.get(in.DY, sample*in.N+i%in.N) / float32(n)
+			}
+			t.set(in.DX, i, v)
+		}
 	case kernel.RunningAverage:
 		for i := range in.Batch.Len {
 			t.set(in.Running, i, float32((1-in.Momentum)*t.get(in.Running, i))+float32(in.Momentum*float32(in.Factor*t.get(in.Batch, i))))
@@ -75,10 +114,24 @@ func (t twin) layers(instruction kernel.Instruction, s kernel.Scalars) bool {
 		}
 	case kernel.MeanSquaredError:
 		t.meanSquaredError(in)
+	case kernel.AbsoluteError:
+		t.absoluteError(in)
+	case kernel.ReweightLoss:
+		t.reweightLoss(in)
 	default:
 		return false
 	}
 	return true
+}
+
+// length returns how many tokens of a text come before the padding.
+func (t twin) length(tokens kernel.Span, text, width int) int {
+	for k := range width {
+		if t.getInt(tokens, text*width+k) == 0 {
+			return k
+		}
+	}
+	return width
 }
 
 // inLanes adds n terms as in a row's sum: step adds term j to a lane.
@@ -257,6 +310,66 @@ func (t twin) meanSquaredError(in kernel.MeanSquaredError) {
 		}
 		for j := range in.N {
 			t.set(in.DPrediction, r*in.N+j, float32(factor*d(j)))
+		}
+	}
+}
+
+func (t twin) absoluteError(in kernel.AbsoluteError) {
+	factor := float32(float32(1/float32(in.N)) * in.Scale)
+	for r := range in.M {
+		h := make([]float32, in.N)
+		slope := make([]float32, in.N)
+		for j := range in.N {
+			d := t.get(in.Prediction, r*in.N+j) - t.get(in.Target, r*in.N+j)
+			size := float32(math.Abs(float64(d)))
+			limit := in.Delta
+			if in.Delta == 0 {
+				limit = 1
+			}
+			switch {
+			case in.Delta > 0 && size <= in.Delta:
+				h[j], slope[j] = float32(float32(d/2)*d), d
+			case in.Delta > 0:
+				h[j], slope[j] = float32(in.Delta*(size-in.Delta/2)), float32(math.Copysign(float64(limit), float64(d)))
+			default:
+				h[j], slope[j] = size, float32(math.Copysign(float64(limit), float64(d)))
+			}
+			if d == 0 || d != d {
+				slope[j] = d
+			}
+		}
+		t.set(in.Loss, r, inLanes(in.N, func(j int, lane float32) float32 { return lane + h[j] })/float32(in.N))
+		if in.DPrediction.Empty() {
+			continue
+		}
+		for j := range in.N {
+			t.set(in.DPrediction, r*in.N+j, float32(factor*slope[j]))
+		}
+	}
+}
+
+func (t twin) reweightLoss(in kernel.ReweightLoss) {
+	for r := range in.M {
+		c, factor := float64(t.get(in.Loss, r)), float32(1)
+		loss := float32(c)
+		if gamma := float64(in.Gamma); gamma != 0 {
+			p := detmath.Exp(-c)
+			power := detmath.Pow(1-p, gamma)
+			loss = float32(power * c)
+			factor = 0
+			if 1-p != 0 {
+				factor = float32(power + float64(float64(gamma*(float64(p*c)/(1-p)))*power))
+			}
+		}
+		if !in.Weight.Empty() {
+			loss, factor = float32(loss*t.get(in.Weight, r)), float32(factor*t.get(in.Weight, r))
+		}
+		t.set(in.Loss, r, loss)
+		if in.DLogits.Empty() {
+			continue
+		}
+		for j := range in.N {
+			t.set(in.DLogits, r*in.N+j, float32(t.get(in.DLogits, r*in.N+j)*factor))
 		}
 	}
 }

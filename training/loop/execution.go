@@ -51,9 +51,12 @@ type Execution struct {
 	progress training.Progress
 	before   training.Progress // as progress was until the newest evaluation
 
-	order dataset.Permutation
-	index []int
-	batch *dataset.Batch
+	order    interface{ At(i int) int } // of the samples of the current epoch
+	balanced *dataset.Balanced          // nil unless the sampler asks for it
+	weights  []float32                  // of the classes; nil if they count alike
+	weighted []float32                  // of a batch's labels
+	index    []int
+	batch    *dataset.Batch
 	// block is the validation samples whose losses are summed up before they meet
 	// the others'; evalRows of them are computed at a time.
 	block, evalRows int
@@ -125,6 +128,10 @@ func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dat
 	if err != nil {
 		return nil, err
 	}
+	weights, err := h.ClassWeight.Weights(data.ClassNames(), data.ClassCounts(dataset.Train))
+	if err != nil {
+		return nil, err
+	}
 	trainer, err := newTrainer(backend, plan)
 	if err != nil {
 		return nil, err
@@ -133,12 +140,19 @@ func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dat
 	rows := max(h.StepSamples(), min(evalRows, data.Len(dataset.Validation)))
 	batch := data.NewBatch(rows)
 	batch.Augmentation, batch.Seed = h.Augmentation, h.Seed
-	return &Execution{
+	x := &Execution{
 		session: session, data: data, trainer: trainer,
 		perEpoch: h.StepsPerEpoch(data.Len(dataset.Train)),
 		index:    make([]int, rows), batch: batch, block: block, evalRows: evalRows,
-		outputs: plan.Outputs(),
-	}, nil
+		outputs: plan.Outputs(), weights: weights,
+	}
+	if h.Sampler == training.BalancedSampler {
+		x.balanced = data.NewBalanced(dataset.Train, h.Seed)
+	}
+	if weights != nil {
+		x.weighted = make([]float32, rows)
+	}
+	return x, nil
 }
 
 // PlanOf returns the memory plan of the session's model. It evaluates as many
@@ -180,7 +194,7 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 	h := session.Hyperparameters
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
 		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
-		Objective: session.Dataset.Objective(), Regularization: h.Regularization,
+		Objective: session.Dataset.Objective(), Regularization: h.Regularization, Weighted: h.ClassWeight != "",
 		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
 }
@@ -260,7 +274,7 @@ func (x *Execution) Load(c checkpoint.Content) error {
 		return err
 	}
 	x.step, x.lossSum, x.lossRows = c.Step, c.Metrics[LossSumKey], int(c.Metrics[LossRowsKey])
-	x.progress = training.LoadProgress(c.Metrics)
+	x.progress = x.session.Hyperparameters.RestoreProgress(c.Metrics)
 	x.shuffle()
 	return nil
 }
@@ -272,7 +286,7 @@ func (x *Execution) Content(run training.RunID) (checkpoint.Content, error) {
 		return checkpoint.Content{}, err
 	}
 	figures := map[string]float64{LossSumKey: x.lossSum, LossRowsKey: float64(x.lossRows)}
-	x.progress.Save(figures)
+	x.session.Hyperparameters.SaveProgress(x.progress, figures)
 	content := checkpoint.Content{
 		RunID: string(run), SessionID: string(x.session.ID), Step: x.step, Epoch: x.Epoch(),
 		Weights: state.Parameters, Optimizer: state.Moments,
@@ -289,6 +303,10 @@ func (x *Execution) Content(run training.RunID) (checkpoint.Content, error) {
 
 // shuffle sets the order of the current epoch.
 func (x *Execution) shuffle() {
+	if x.balanced != nil {
+		x.order = x.balanced.Epoch(x.Epoch())
+		return
+	}
 	x.order = dataset.NewPermutation(x.session.Hyperparameters.Seed, x.Epoch(), x.data.Len(dataset.Train))
 }
 
@@ -307,6 +325,12 @@ func (x *Execution) Train() (StepResult, error) {
 	}
 	x.batch.Epoch = x.Epoch()
 	batch := x.gather(dataset.Train, rows)
+	if x.weights != nil {
+		batch.Weights = x.weighted[:rows]
+		for i, label := range batch.Labels {
+			batch.Weights[i] = x.weights[label]
+		}
+	}
 	rate := h.Rate(x.step, x.progress)
 	epoch := x.Epoch() + 1
 	loss, err := x.trainer.Step(batch, rate)
@@ -363,8 +387,28 @@ func (x *Execution) Evaluate() (training.Evaluation, error) {
 		e.ValLoss = lossSum / float64(losses)
 		e.ValAccuracy = float64(correct) / float64(losses)
 	}
-	x.before, x.progress = x.progress, x.session.Hyperparameters.Observe(x.progress, x.step, e.ValLoss)
+	if err := x.monitor(&e); err != nil {
+		return e, err
+	}
+	x.before, x.progress = x.progress, x.session.Hyperparameters.Observe(x.progress, e)
 	return e, nil
+}
+
+// monitor sets the figure that the run is judged by, if it is not the validation loss.
+func (x *Execution) monitor(e *training.Evaluation) error {
+	switch name := x.session.Hyperparameters.Monitor; name {
+	case "":
+	case "accuracy":
+		e.Monitored = training.MonitoredOf(&e.ValAccuracy)
+	default:
+		f, err := x.Figures(training.Metrics{ValLoss: e.ValLoss, ValAccuracy: e.ValAccuracy})
+		if err != nil {
+			return err
+		}
+		found, _ := f.Find(name) // nothing is found where a prediction is not finite
+		e.Monitored = training.MonitoredOf(found.Value)
+	}
+	return nil
 }
 
 // evaluate measures the validation samples [first, end).
@@ -391,7 +435,7 @@ func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
 	if err != nil {
 		return m, err
 	}
-	m.ValLoss, m.ValAccuracy = e.ValLoss, e.ValAccuracy
+	m.ValLoss, m.ValAccuracy, m.Monitored = e.ValLoss, e.ValAccuracy, e.Monitored
 	x.lossSum, x.lossRows = 0, 0
 	return m, nil
 }
@@ -399,8 +443,7 @@ func (x *Execution) FinishEpoch() (training.EpochMetrics, error) {
 // Stopped returns the event that ends training with the current epoch, if early
 // stopping asks for it.
 func (x *Execution) Stopped() (training.EarlyStopped, bool) {
-	stopped := training.EarlyStopped{Epoch: x.Epoch(), Step: x.step, Best: x.progress.Best, BestStep: x.progress.BestStep}
-	return stopped, x.session.Hyperparameters.Stop(x.progress)
+	return x.session.Hyperparameters.Stopped(x.progress, x.Epoch(), x.step)
 }
 
 // Reduced returns the event that says that the evaluation just made has reduced the

@@ -1,122 +1,160 @@
 package loop
 
 import (
+	"context"
 	"errors"
 
 	"reprise/dataset"
-	"reprise/internal/figures"
+	"reprise/fault"
 	"reprise/metrics"
 	"reprise/training"
 )
 
-// longestName is how many characters of a class's name are recorded.
-const longestName = 100
-
-// Figures returns the figures of the current weights on the validation split. evaluated is
-// what an evaluation of them gave, which for text is all that is needed; nothing is
-// computed twice. The execution's state remains as it is, but for the batch at hand.
+// Figures returns the figures of the current weights on the validation split and, where
+// there is one, on the test split. evaluated is what an evaluation of them gave, which for
+// text is all that is needed; nothing is computed twice. The execution's state remains as
+// it is, but for the batch at hand.
 //
 // Where predictions are not finite, which an evaluation need not notice, the event says so
 // instead.
 func (x *Execution) Figures(evaluated training.Metrics) (training.FiguresComputed, error) {
-	e := training.FiguresComputed{Epoch: x.Epoch(), Step: x.step}
+	e := training.FiguresComputed{Epoch: x.Epoch(), Step: x.step, Monitor: x.session.Hyperparameters.Monitor}
+	if x.data.Task() == dataset.NextToken {
+		var err error
+		e.Figures, err = textFigures(x.data, evaluated)
+		return e, err
+	}
 	var err error
-	switch x.data.Task() {
-	case dataset.NextToken:
-		err = x.textFigures(&e.Figures, evaluated)
-	case dataset.Regression:
-		err = x.targetFigures(&e.Figures)
-	case dataset.Classification:
-		err = x.classFigures(&e.Figures)
+	if e.Figures, e.Unavailable, err = x.figuresOn(dataset.Validation); err != nil {
+		return e, err
 	}
-	var bad *predictionError
-	if errors.As(err, &bad) {
-		e.Figures, e.Unavailable, err = metrics.Figures{}, bad.Error(), nil
+	if n := x.data.Len(dataset.Test); n > 0 {
+		test := training.TestFigures{Samples: n}
+		if test.Figures, test.Unavailable, err = x.figuresOn(dataset.Test); err != nil {
+			return e, err
+		}
+		test.Figures = test.WithoutConfusion(training.MaxTestConfused)
+		e.Test = &test
 	}
-	return e, err
+	return e, nil
 }
 
-// predictionError says that a prediction has no figures.
-type predictionError struct{ err error }
+// FiguresOn returns the figures of the current weights on one split, which is not empty. It
+// fails with a *PredictionError, and when ctx ends.
+func (x *Execution) FiguresOn(ctx context.Context, split dataset.Split) (metrics.Figures, error) {
+	if x.data.Task() == dataset.NextToken {
+		e, err := x.Evaluate()
+		if err != nil {
+			return metrics.Figures{}, err
+		}
+		return textFigures(x.data, training.Metrics{ValLoss: e.ValLoss, ValAccuracy: e.ValAccuracy})
+	}
+	return figuresBy(x.data, split, func(do take) error {
+		return x.predict(split, func(sample int, outputs []float32) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return do(sample, outputs)
+		})
+	})
+}
 
-func (e *predictionError) Error() string { return e.err.Error() }
-func (e *predictionError) Unwrap() error { return e.err }
+// figuresOn returns the figures on a split, or why there are none.
+func (x *Execution) figuresOn(split dataset.Split) (f metrics.Figures, unavailable string, err error) {
+	f, err = figuresBy(x.data, split, func(do take) error { return x.predict(split, do) })
+	var bad *PredictionError
+	if errors.As(err, &bad) {
+		return metrics.Figures{}, bad.Error(), nil
+	}
+	return f, "", err
+}
 
-// predict calls take with the outputs of each sample of the validation split, in order.
-func (x *Execution) predict(take func(sample int, outputs []float32) error) error {
-	samples := x.data.Len(dataset.Validation)
+// take takes the outputs that a model has for a sample.
+type take func(sample int, outputs []float32) error
+
+// PredictionError says that a prediction has no figures, since it is not finite.
+type PredictionError struct{ Err error }
+
+// Error says which sample's.
+func (e *PredictionError) Error() string { return e.Err.Error() }
+
+// Kind returns that of what is wrong with a request: another model or other data are needed.
+func (e *PredictionError) Kind() fault.Kind { return fault.Invalid }
+
+// Unwrap returns the cause.
+func (e *PredictionError) Unwrap() error { return e.Err }
+
+// figuresBy returns the figures of a model on a split of a classification or a regression.
+// predict calls its argument with the outputs for each sample, in order. It fails with a
+// *PredictionError, and with the errors of predict.
+func figuresBy(data *dataset.Dataset, split dataset.Split, predict func(take) error) (metrics.Figures, error) {
+	if data.Task() == dataset.Regression {
+		return targetFigures(data, split, predict)
+	}
+	e := metrics.NewClassEvaluation(data.ClassNames(), data.ClassCounts(dataset.Train))
+	err := predict(func(sample int, logits []float32) error {
+		return unpredictable(e.AddClass(int(data.Label(split, sample)), logits))
+	})
+	return e.Figures(), err
+}
+
+func targetFigures(data *dataset.Dataset, split dataset.Split, predict func(take) error) (metrics.Figures, error) {
+	targets := data.Targets()
+	var quantities []metrics.Quantity
+	for _, t := range targets {
+		quantities = append(quantities, metrics.Quantity{Name: t.Name, Mean: t.Mean})
+	}
+	e := metrics.NewValueEvaluation(quantities)
+	predicted := make([]float64, len(targets))
+	var truth []float64
+	err := predict(func(sample int, outputs []float32) error {
+		truth = data.AppendTargets(truth[:0], split, sample)
+		for i, t := range targets {
+			predicted[i] = t.Restore(outputs[i])
+		}
+		return unpredictable(e.AddValues(truth, predicted))
+	})
+	return e.Figures(), err
+}
+
+func unpredictable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &PredictionError{err}
+}
+
+// predict calls do with the outputs of each sample of a split, in order.
+func (x *Execution) predict(split dataset.Split, do take) error {
+	samples := x.data.Len(split)
 	outputs := make([]float32, min(x.evalRows, samples)*x.outputs)
 	for first := 0; first < samples; first += x.evalRows {
 		rows := min(x.evalRows, samples-first)
 		for i := range rows {
 			x.index[i] = first + i
 		}
-		if err := x.trainer.Predict(x.gather(dataset.Validation, rows), outputs[:rows*x.outputs]); err != nil {
+		if err := x.trainer.Predict(x.gather(split, rows), outputs[:rows*x.outputs]); err != nil {
 			return err
 		}
 		for i := range rows {
-			if err := take(first+i, outputs[i*x.outputs:(i+1)*x.outputs]); err != nil {
-				return &predictionError{err}
-			}
-		}
-	}
-	return nil
-}
-
-func (x *Execution) classFigures(f *metrics.Figures) error {
-	names := x.data.ClassNames()
-	for i, name := range names {
-		names[i] = figures.Truncate(name, longestName)
-	}
-	tally := metrics.NewClassTally(len(names))
-	err := x.predict(func(sample int, logits []float32) error {
-		return tally.AddLogits(int(x.data.Label(dataset.Validation, sample)), logits)
-	})
-	if err != nil {
-		return err
-	}
-	c, baseline := tally.Figures(), tally.Baseline(x.data.ClassCounts(dataset.Train))
-	baseline.Name = names[baseline.Class]
-	for i := range c.Classes {
-		c.Classes[i].Name = names[i]
-	}
-	f.Classification, f.MajorityClass = &c, &baseline
-	return nil
-}
-
-func (x *Execution) targetFigures(f *metrics.Figures) error {
-	targets := x.data.Targets()
-	tallies, means := make([]metrics.ValueTally, len(targets)), make([]metrics.ValueTally, len(targets))
-	var truth []float64
-	err := x.predict(func(sample int, outputs []float32) error {
-		truth = x.data.AppendTargets(truth[:0], dataset.Validation, sample)
-		for i, target := range targets {
-			if err := errors.Join(tallies[i].Add(truth[i], target.Restore(outputs[i])), means[i].Add(truth[i], target.Mean)); err != nil {
+			if err := do(first+i, outputs[i*x.outputs:(i+1)*x.outputs]); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for i, target := range targets {
-		f.Targets = append(f.Targets, metrics.Target{
-			Name: target.Name, Regression: tallies[i].Figures(),
-			Mean: metrics.MeanBaseline{Value: target.Mean, Regression: means[i].Figures()},
-		})
 	}
 	return nil
 }
 
-func (x *Execution) textFigures(f *metrics.Figures, evaluated training.Metrics) error {
-	trained, _, err := x.data.TokenCounts(dataset.Train)
+// textFigures returns the figures of a language model on the validation split, where an
+// evaluation gave evaluated.
+func textFigures(data *dataset.Dataset, evaluated training.Metrics) (f metrics.Figures, err error) {
+	trained, _, err := data.TokenCounts(dataset.Train)
 	if err != nil {
-		return err
+		return f, err
 	}
-	occurring, bytes, err := x.data.TokenCounts(dataset.Validation)
+	occurring, bytes, err := data.TokenCounts(dataset.Validation)
 	if err != nil {
-		return err
+		return f, err
 	}
 	tokens := 0
 	for _, n := range occurring {
@@ -124,5 +162,5 @@ func (x *Execution) textFigures(f *metrics.Figures, evaluated training.Metrics) 
 	}
 	text, baseline := metrics.TextOf(tokens, bytes, evaluated.ValLoss, evaluated.ValAccuracy), metrics.TextBaseline(bytes, trained, occurring)
 	f.Text, f.TokenFrequencies = &text, &baseline
-	return nil
+	return f, nil
 }

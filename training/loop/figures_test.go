@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -200,4 +201,112 @@ func (t infinite) Predict(_ nn.Batch, outputs []float32) error {
 		outputs[i] = float32(math.Inf(-1))
 	}
 	return nil
+}
+
+// heldOut returns a session of a table whose validation and test split are files.
+func heldOut(t *testing.T, task dataset.Task, validation, test string) (training.TrainingSession, *dataset.Dataset) {
+	t.Helper()
+	folder := t.TempDir()
+	split := dataset.SplitOptions{Method: dataset.SplitFiles, ValidationPath: filepath.Join(folder, "validation.csv"), TestPath: filepath.Join(folder, "test.csv")}
+	for path, content := range map[string]string{split.ValidationPath: validation, split.TestPath: test} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target, units := "kind", 2
+	if task == dataset.Regression {
+		target, units = "weight", 1
+	}
+	source := dataset.Source{Task: task, Target: target, Table: dataset.TableOptions{Split: split}}
+	if task == dataset.Regression {
+		source.Table.Columns = `{"kind":{"type":"ignored"}}`
+	}
+	return sessionOf(t, source, "train.csv",
+		"size,weight,kind\n1,1.5,cat\n9,8.25,dog\n2,2,cat\n8,7.5,dog\n3,3.5,cat\n7,6.75,dog\n", nn.Linear{Units: units})
+}
+
+const (
+	someAnimals  = "size,weight,kind\n2.5,2.25,cat\n6,5.5,dog\n5,5,cat\n"
+	otherAnimals = "size,weight,kind\n4,4.5,dog\n1.5,1.25,cat\n8.5,9,dog\n9.5,9.25,cat\n0.5,1,cat\n"
+)
+
+// The test split has the figures that it would have for validation.
+func TestTheTestSplitIsMeasuredAsValidationIs(t *testing.T) {
+	for _, task := range []dataset.Task{dataset.Classification, dataset.Regression} {
+		session, data := heldOut(t, task, someAnimals, otherAnimals)
+		f := figuresOf(t, trained(t, session, data, 0), training.Metrics{})
+		session, data = heldOut(t, task, otherAnimals, someAnimals)
+		swapped := figuresOf(t, trained(t, session, data, 0), training.Metrics{})
+		if f.Test == nil || f.Test.Samples != 5 || swapped.Test == nil || swapped.Test.Samples != 3 {
+			t.Fatalf("%s: %+v and %+v", task, f.Test, swapped.Test)
+		}
+		if !reflect.DeepEqual(f.Test.Figures, swapped.Figures) || !reflect.DeepEqual(f.Figures, swapped.Test.Figures) || reflect.DeepEqual(f.Figures, f.Test.Figures) {
+			t.Errorf("%s: validation %s, test %s; swapped %s and %s", task, training.Headline(f.Figures, ""), training.Headline(f.Test.Figures, ""),
+				training.Headline(swapped.Figures, ""), training.Headline(swapped.Test.Figures, ""))
+		}
+	}
+}
+
+// Two runs whose data differ in the test split alone are the same up to their last epoch:
+// weights, figures of epochs, learning rates and when they stop.
+func TestNothingInTrainingSeesTheTestSplit(t *testing.T) {
+	type epoch struct {
+		training.EpochMetrics
+		Stopped  bool
+		Rate     float32
+		Weights  string
+		Progress training.Progress
+	}
+	history := func(test string) (list []epoch) {
+		session, data := heldOut(t, dataset.Classification, someAnimals, test)
+		h := &session.Hyperparameters
+		h.Epochs, h.EarlyStopping = 30, training.EarlyStopping{Patience: 3, MinDelta: 0.05}
+		h.LearningRate = training.LearningRate{Value: 1.5, Schedule: training.Schedule{Name: training.ReduceOnPlateau, Patience: 1, Gamma: 0.5, Threshold: 0.9}}
+		x := trained(t, session, data, 0)
+		if err := x.Reset(); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			step, err := x.Train()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !step.EpochDone {
+				continue
+			}
+			m, err := x.FinishEpoch()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sha, err := x.WeightsSHA256()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, stopped := x.Stopped()
+			list = append(list, epoch{m, stopped, step.LearningRate, sha, x.progress})
+			if stopped || m.Epoch == h.Epochs {
+				return list
+			}
+		}
+	}
+	one, other := history(otherAnimals), history("size,weight,kind\n100,100,dog\n")
+	if !reflect.DeepEqual(one, other) {
+		t.Errorf("with another test split: %+v\nwant %+v", other, one)
+	}
+	if last := one[len(one)-1]; !last.Stopped || last.Rate == one[0].Rate {
+		t.Errorf("training neither stopped early nor reduced its rate, so this shows nothing: %+v", last)
+	}
+}
+
+func TestATestSplitThatIsOutOfScaleHasNoFigures(t *testing.T) {
+	session, data := heldOut(t, dataset.Classification, someAnimals, "size,weight,kind\n3e38,1,dog\n")
+	session.Hyperparameters.LearningRate.Value = 30 // weights so large that the logits overflow
+	x := trained(t, session, data, 0)
+	f := figuresOf(t, x, training.Metrics{})
+	if f.Classification == nil || f.Test == nil || f.Test.Samples != 1 || !f.Test.None() || !strings.Contains(f.Test.Unavailable, "not finite") {
+		t.Errorf("%+v of %+v", f.Test, f)
+	}
+	if said := f.Remark(); !strings.Contains(said, "; on the test split none: ") {
+		t.Errorf("%q", said)
+	}
 }

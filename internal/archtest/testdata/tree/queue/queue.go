@@ -131,3 +131,11 @@ func everything(e Typed) {
 var errRefused = errors.New("refused")
 
 func fail() (int, error) { return 0, errRefused }
+
+// advice names a flag; that a hyphen or two stand in a text is no flag.
+func advice(separator string) string {
+	if separator == "-- none --" {
+		return "----BEGIN"
+	}
+	return "choose another folder with --data-dir" // want flags "speaks of a flag"
+}

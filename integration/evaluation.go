@@ -1,0 +1,51 @@
+package integration
+
+import (
+	"context"
+	"errors"
+
+	"reprise/checkpoint"
+	"reprise/dataset"
+	"reprise/device"
+	"reprise/metrics"
+	"reprise/training"
+	"reprise/training/loop"
+)
+
+// EvaluationRequest says which checkpoint of a run is measured, and on what.
+type EvaluationRequest struct {
+	Run     training.RunID
+	Session training.TrainingSession
+	Content checkpoint.Content
+	// Data is that of the session, Split the one to measure on, which is not empty.
+	Data  *dataset.Dataset
+	Split dataset.Split
+	// Waiting, if not nil, is told why there is no device yet, once.
+	Waiting func(why string)
+}
+
+// Evaluate returns the figures of a checkpoint, by the code that training records them with.
+// It leases a device beside whatever that does, as a verification, of which it is a part. It
+// fails with the errors of Lessor.Acquire and of package loop.
+func Evaluate(ctx context.Context, d Lessor, r EvaluationRequest) (f metrics.Figures, err error) {
+	plan, err := loop.PlanOf(r.Session)
+	if err != nil {
+		return f, err
+	}
+	w := workloadOf(r.Session, plan)
+	w.Shared = true
+	lease, err := d.Acquire(ctx, LeaseRequest{Kind: device.HolderVerification, Run: r.Run, Workload: w, Waiting: r.Waiting})
+	if err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, lease.Release()) }()
+	x, err := loop.NewExecutionWith(r.Session, plan, r.Data, lease.Backend(), loop.NewTrainer)
+	if err != nil {
+		return f, err
+	}
+	defer x.Close()
+	if err := x.Restore(r.Content); err != nil {
+		return f, err
+	}
+	return x.FiguresOn(ctx, r.Split)
+}
