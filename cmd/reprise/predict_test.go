@@ -317,7 +317,7 @@ func TestABundlePredictsAsInTraining(t *testing.T) {
 			}
 			comparePredictions(t, first, outputsInTraining(t, data, b), data)
 			checkParquet(t, invoke(t, empty, "predict", archive, "--input", input, "-o", "parquet"), first)
-			labelled := held
+			labelled := c.source.Table.Split.ValidationPath
 			switch {
 			case b.Preprocessing.Pixels != nil:
 				labelled = write("input-images-idx3-ubyte", c.input(data))
