@@ -53,7 +53,9 @@ func (d *Dataset) preprocessing() (preprocess.Document, error) {
 			if d.images.resized {
 				p.Pixels.Resize = preprocess.AreaResize
 			}
-			p.Target.Quantities = d.images.quantities
+			if d.images.column != "" {
+				p.Missing, p.Target = d.images.missing, d.images.target
+			}
 		}
 		return p, nil
 	}

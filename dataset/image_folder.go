@@ -520,6 +520,7 @@ type imageData struct {
 	column  string // of a table, that has the paths
 	notes   []string
 	kinds   []ColumnKind // of a table
-	// quantities are what is predicted in a regression.
-	quantities []preprocess.Quantity
+	// missing and target are those of the document of a table.
+	missing []string
+	target  preprocess.Target
 }

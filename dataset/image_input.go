@@ -31,44 +31,71 @@ type InputImage struct {
 	Pixels []byte
 }
 
+// NamesImages reports whether a path is that of a table from which a model with the document's
+// pixels takes the paths of images.
+func NamesImages(path string, p preprocess.Pixels) bool {
+	return p.Column != "" && !HasImageFiles(path) && (isTable(path) || isCSV(path) || isPattern(path))
+}
+
+// HasImageFiles reports whether a path is that of a folder, or of the file of one image.
+func HasImageFiles(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && (info.IsDir() || info.Mode().IsRegular() && (imagefile.HasEnding(path) || looksLikeImage(path)))
+}
+
+// SplitFolder returns the first folder of a split in a folder that has one of a class in it,
+// for callers that take the images of one split. ok is false if there is none, or it is a class.
+func SplitFolder(path string, classes []string) (folder string, ok bool) {
+	folders, _, err := subfolders(path)
+	if err != nil {
+		return "", false // whoever reads it says why
+	}
+	for _, name := range folders {
+		if _, split := splitOf(name); !split || slices.Contains(classes, name) {
+			continue
+		}
+		inside, _, err := subfolders(filepath.Join(path, name))
+		if err == nil && slices.ContainsFunc(inside, func(class string) bool { return slices.Contains(classes, class) }) {
+			return filepath.Join(path, name), true
+		}
+	}
+	return "", false
+}
+
 // inputChunk is how many files are decoded before they are given away.
 const inputChunk = 256
 
 // EachImage calls emit with each image of a path, as a model with the document's pixels
 // takes it: of a folder, in which the images may lie at any depth, in the order of a
-// data set; of a file of an image; of a table with the column of paths that the model was
-// trained with; or of a file of IDX or CIFAR-10, as ReadImages reads it.
+// data set; of a file of an image; or of a file of IDX or CIFAR-10, as ReadImages reads it.
 //
 // It holds some hundred images at a time, but for those of IDX and CIFAR-10. It fails with
 // a *DataError for files that cannot be used, all of them at once as far as their headers
 // tell, a *fault.FieldError for what the model does not take, and the errors of emit.
 func EachImage(ctx context.Context, path string, p preprocess.Pixels, emit func(InputImage) error) error {
 	info, err := os.Stat(path)
-	if err != nil && !isPattern(path) {
+	if err != nil {
 		return unreadable(path, err)
 	}
 	problems := imageProblems{}
 	var files []imageSource
 	switch {
-	case err == nil && info.IsDir():
+	case info.IsDir():
 		err = walkImages(ctx, path, "", problems, func(at imageSource) { files = append(files, at) }, func(string) {})
 		slices.SortFunc(files, func(a, b imageSource) int { return compareFiles(a.name, b.name) })
 		if err == nil && len(files) == 0 && len(problems) == 0 {
 			return &DataError{File: path, Problem: "has no images", Fix: "name a folder of images, or the file of one"}
 		}
-	case err == nil && info.Mode().IsRegular() && (imagefile.HasEnding(path) || looksLikeImage(path)):
+	case HasImageFiles(path):
 		files = []imageSource{{path: path, name: filepath.ToSlash(path)}}
-	case p.Column != "" && (isTable(path) || isCSV(path) || isPattern(path)):
-		files, err = inputPaths(ctx, path, p.Column)
 	default:
 		return eachStored(ctx, path, p, emit)
 	}
 	if err != nil {
 		return err
 	}
-	folder := info != nil && info.IsDir()
 	return eachFile(ctx, path, files, p, problems, func(image InputImage) error {
-		if class, _, ok := strings.Cut(image.Name, "/"); folder && ok {
+		if class, _, ok := strings.Cut(image.Name, "/"); info.IsDir() && ok {
 			image.Class = class
 		}
 		return emit(image)
@@ -97,13 +124,19 @@ func eachStored(ctx context.Context, path string, p preprocess.Pixels, emit func
 	return nil
 }
 
-// inputPaths returns the images that a column of a table has the paths of.
-func inputPaths(ctx context.Context, path, column string) (files []imageSource, err error) {
-	rows, err := tablefile.Open(ctx, tablefile.Options{Path: path})
+// EachImageOfTable is EachImage for the images that the rows of a table have the paths of, in
+// the column that the model was trained with. path is what errors call the table. All rows
+// are read before the first image.
+func EachImageOfTable(ctx context.Context, path string, rows tablefile.Reader, d preprocess.Document, emit func(InputImage) error) error {
+	files, err := inputPaths(ctx, path, rows, columns.NewMissing(d.Missing), d.Pixels.Column)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	return eachFile(ctx, path, files, *d.Pixels, imageProblems{}, emit)
+}
+
+// inputPaths returns the images that a column of a table has the paths of.
+func inputPaths(ctx context.Context, path string, rows tablefile.Reader, missing columns.Missing, column string) (files []imageSource, err error) {
 	names := rows.Columns()
 	at := slices.Index(names, column)
 	if at < 0 {
@@ -113,7 +146,6 @@ func inputPaths(ctx context.Context, path, column string) (files []imageSource, 
 		}
 		return nil, &DataError{File: path, Column: column, Problem: "is missing, and the model takes the images that it names", Fix: fix}
 	}
-	missing := columns.NewMissing(nil)
 	row := make([]tablefile.Cell, len(names))
 	for {
 		place, err := rows.Next(ctx, row)

@@ -85,24 +85,25 @@ func (t *tableReading) imageSet(ctx context.Context) (*Dataset, error) {
 			Fix: "add rows"}
 	}
 	d, b := &Dataset{name: filepath.Base(t.source.Path), scaling: byteScaling(255)}, &block{}
+	target := preprocess.Target{}
 	if t.source.Task != Regression {
 		var err error
 		if d.classNames, b.labels, err = t.labels.classes(t.table); err != nil {
 			return nil, err
 		}
+		target = preprocess.Target{Column: t.names[t.target[0]], Classes: d.classNames, NumericClasses: t.labels.numberLine > 0}
 	}
 	of, err := t.split(b.labels, len(d.classNames))
 	if err != nil {
 		return nil, err
 	}
 	d.parts = partition(b, of)
-	var quantities []preprocess.Quantity
 	if t.source.Task == Regression {
 		b.targets = t.targets
-		if quantities, err = t.quantities(d.parts[Train].rows); err != nil {
+		if target.Quantities, err = t.quantities(d.parts[Train].rows); err != nil {
 			return nil, err
 		}
-		for _, q := range quantities {
+		for _, q := range target.Quantities {
 			d.targets = append(d.targets, Target{Name: q.Name, Mean: q.Scale.Mean, StandardDeviation: q.Scale.StandardDeviation})
 		}
 	}
@@ -118,7 +119,7 @@ func (t *tableReading) imageSet(ctx context.Context) (*Dataset, error) {
 	cells.Write([]byte(hex.EncodeToString(t.content.Sum(nil)) + all.content)) // a hash never fails
 	d.images = &imageData{
 		content: hex.EncodeToString(cells.Sum(nil)), resized: t.source.Image.Size != [2]int{}, column: t.names[t.image],
-		notes: append(t.imageNotes(), all.notes...), kinds: t.imageKinds(), quantities: quantities,
+		notes: append(t.imageNotes(), all.notes...), kinds: t.imageKinds(), missing: slices.Clone(t.options.Missing), target: target,
 	}
 	return d.seal()
 }

@@ -293,10 +293,15 @@ func (d Document) Validate() error {
 	if d.Text != nil {
 		return nil
 	}
-	if err := d.Target.validate(d.Pixels == nil); err != nil {
+	if err := d.Target.validate(d.ofTable()); err != nil {
 		return fail("target: %w", err)
 	}
 	return nil
+}
+
+// ofTable reports whether samples are rows of a table, or what they have the paths of.
+func (d Document) ofTable() bool {
+	return d.Pixels == nil && d.Text == nil || d.Pixels != nil && d.Pixels.Column != ""
 }
 
 // validateForm fails unless the document is about one kind of input.
@@ -305,7 +310,7 @@ func (d Document) validateForm() error {
 	if forms != 1 {
 		return errors.New("it has not exactly one of columns, pixels and text")
 	}
-	if len(d.Columns) == 0 && (d.Missing != nil || d.Ignored != nil) {
+	if !d.ofTable() && d.Missing != nil || len(d.Columns) == 0 && d.Ignored != nil {
 		return errors.New("missing and ignored are for columns")
 	}
 	if p := d.Pixels; p != nil {
