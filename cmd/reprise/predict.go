@@ -73,6 +73,7 @@ func (env *environment) predict(ctx context.Context, q api.PredictRequest, forma
 	if err := q.Validate(); err != nil { // before standard input is read
 		return asGiven(api.ErrorOf(err), predictArguments()...)
 	}
+	from := q.Input.Path
 	remove, err := env.inputRows(&q.Input)
 	if err != nil {
 		return err
@@ -94,6 +95,9 @@ func (env *environment) predict(ctx context.Context, q api.PredictRequest, forma
 				return errBrokenModel
 			}
 			for _, p := range part.Predictions {
+				if p.Image == q.Input.Path {
+					p.Image = from
+				}
 				if err := out.write(p); err != nil {
 					return err
 				}

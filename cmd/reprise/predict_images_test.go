@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	bits "encoding/binary"
 	"errors"
 	"fmt"
 	"image"
@@ -16,7 +17,8 @@ import (
 )
 
 // A model of a folder of images, and one of a table of their paths, predicts the files
-// themselves, of any size if it was trained to, with the bits of the validation in training.
+// themselves, of any size if it was trained to, with the bits of the validation in training,
+// and has the figures that its run has recorded.
 func TestABundlePredictsFilesOfImagesAsInTraining(t *testing.T) {
 	folder := t.TempDir()
 	var table strings.Builder
@@ -73,7 +75,8 @@ func TestABundlePredictsFilesOfImagesAsInTraining(t *testing.T) {
 		if err != nil || b.Lineage.DatasetFingerprint != data.Fingerprint() {
 			t.Fatalf("trained on %s, opened %s, %v", b.Lineage.DatasetFingerprint, data.Fingerprint(), err)
 		}
-		out := invoke(t, t.TempDir(), "predict", archive, "--input", c.input)
+		empty := t.TempDir()
+		out := invoke(t, empty, "predict", archive, "--input", c.input)
 		var plain strings.Builder
 		for line := range strings.Lines(out) {
 			name, rest, _ := strings.Cut(line, ",")
@@ -83,5 +86,27 @@ func TestABundlePredictsFilesOfImagesAsInTraining(t *testing.T) {
 			plain.WriteString(rest)
 		}
 		comparePredictions(t, plain.String(), outputsInTraining(t, data, b), data)
+		checkParquet(t, invoke(t, empty, "predict", archive, "--input", c.input, "-o", "parquet"), out)
+		checkEvaluation(t, home, empty, archive, c.input)
+		// The same pixels in one file have no names.
+		if stored := invoke(t, empty, "predict", archive, "--input", write("same-images-idx3-ubyte", colorImages(data))); stored != plain.String() {
+			t.Errorf("from IDX %s, from files %s", stored, plain.String())
+		}
 	}
+}
+
+// colorImages returns the validation split of images with three channels as an IDX file.
+func colorImages(data *dataset.Dataset) string {
+	n := data.Len(dataset.Validation)
+	raw := []byte{0, 0, 8, 4}
+	for _, size := range append([]int{n}, data.SampleShape()...) {
+		raw = bits.BigEndian.AppendUint32(raw, uint32(size))
+	}
+	for i := range n {
+		pixels, _ := data.AppendRaw(nil, dataset.Validation, i)
+		for _, v := range pixels {
+			raw = append(raw, byte(v))
+		}
+	}
+	return string(raw)
 }
