@@ -147,15 +147,17 @@ func inputPaths(ctx context.Context, path string, rows tablefile.Reader, missing
 		return nil, &DataError{File: path, Column: column, Problem: "is missing, and the model takes the images that it names", Fix: fix}
 	}
 	row := make([]tablefile.Cell, len(names))
+	var errs []error
 	for {
 		place, err := rows.Next(ctx, row)
 		switch {
 		case errors.Is(err, io.EOF):
-			return files, nil
+			return files, joinAll(cutErrors(errs, "row"))
 		case err != nil:
 			return nil, err
 		case missing.Is(row[at]):
-			return nil, preprocess.BadCell(place, column, row[at], "names no image", "fill it in, or remove the row")
+			errs = append(errs, preprocess.BadCell(place, column, row[at], "names no image", "fill it in, or remove the row"))
+			continue
 		}
 		name := strings.Clone(columns.Label(row[at]))
 		files = append(files, imageSource{path: pathBelow(filepath.Dir(place.File), name), name: name})

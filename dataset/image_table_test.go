@@ -87,7 +87,7 @@ func TestATableOfPathsIsATableOfImages(t *testing.T) {
 		}
 	}
 	document, err := preprocess.Parse(d.Preprocessing())
-	if err != nil || document.Pixels.Column != "file" || document.Pixels.Resize != "" {
+	if err != nil || document.Pixels.Column != "file" || document.Pixels.Resize != "" || document.Target.Column != "animal" {
 		t.Errorf("%+v, %v", document, err)
 	}
 	library, err := NewLibrary(Config{})

@@ -265,13 +265,14 @@ func (t *tableReading) profile(ctx context.Context) error {
 			errs = append(errs, t.problem(problem))
 		}
 	}
-	return joinAll(cutErrors(errs))
+	return joinAll(cutErrors(errs, "column"))
 }
 
-// cutErrors keeps the first errors and counts the others.
-func cutErrors(errs []error) []error {
+// cutErrors keeps the first errors and counts the others. what has one of them, such as
+// column.
+func cutErrors(errs []error, what string) []error {
 	if left := len(errs) - maxMistakes; left > 0 {
-		return append(errs[:maxMistakes:maxMistakes], fmt.Errorf("%s with problems; correct the others first", figures.Plural(left, "more column")))
+		return append(errs[:maxMistakes:maxMistakes], fmt.Errorf("%s with problems; correct the others first", figures.Plural(left, "more "+what)))
 	}
 	return errs
 }

@@ -124,7 +124,7 @@ func (b *Builder) Fit(ctx context.Context, train []uint32) (Document, error) {
 			b.fitCategory(i, &c, train)
 		case columns.Text:
 			err = b.fitText(ctx, i, &c, train)
-		case columns.Number, columns.Boolean, columns.Date, columns.Ignored:
+		case columns.Number, columns.Boolean, columns.Date, columns.Image, columns.Ignored:
 			err = b.fitNumbers(i, &c, train)
 		}
 		if err != nil {
