@@ -35,6 +35,8 @@ type InspectDataSetRequest struct {
 	Tokenizer          string       `json:"tokenizer,omitempty"`
 	Vocabulary         int          `json:"vocabulary,omitempty"`
 	Context            int          `json:"context,omitempty"`
+	// Image says what becomes of the images of files.
+	Image dataset.ImageOptions `json:"image,omitzero"`
 	// Samples is how many images of the training split to give, at most
 	// MaxInspectedSamples.
 	Samples int `json:"samples,omitempty"`
@@ -47,7 +49,7 @@ const MaxInspectedSamples = 16
 func (r InspectDataSetRequest) Source() dataset.Source {
 	source := dataset.Source{
 		Path: string(r.Path), Task: r.Task, Target: string(r.Target), ValidationFraction: r.ValidationFraction,
-		Vocabulary: r.Vocabulary, Context: r.Context,
+		Vocabulary: r.Vocabulary, Context: r.Context, Image: r.Image,
 	}
 	assign(&source.Tokenizer, r.Tokenizer)
 	return source

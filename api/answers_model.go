@@ -41,7 +41,7 @@ func (m TrainedModel) check() (errs []error) {
 // Rows names a file of rows or of images.
 type Rows struct {
 	// Path is that of the file, where the service runs, or a pattern that stands for
-	// several. The format is told by its content.
+	// several, or a folder of images. The format is told by its content.
 	Path Text `json:"path"`
 	// Encoding and Separator are those of a table of text; "" finds them out.
 	Encoding  string `json:"encoding,omitempty"`
@@ -96,10 +96,15 @@ type PredictionHead struct {
 	// regression; one of them is empty.
 	Classes    []string `json:"classes,omitempty"`
 	Quantities []string `json:"quantities,omitempty"`
+	// Images says that each prediction has the name of its image.
+	Images bool `json:"images,omitempty"`
 }
 
-// Prediction is what a model predicts for one row.
+// Prediction is what a model predicts for one row, or one image.
 type Prediction struct {
+	// Image is the path of the file of the image: below the folder, as the table has it, or
+	// as the request has it; "" for rows, and for several images in one file.
+	Image Text `json:"image,omitempty"`
 	// Class is the index of the likeliest class, the first of equal ones; 0 in a regression.
 	Class int `json:"class"`
 	// Values are the probabilities of the classes, or the quantities in their own units.

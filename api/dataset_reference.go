@@ -45,15 +45,18 @@ func (r TrainingRequest) DatasetReference(catalogue []string, workingDir string,
 		return dataset.Source{}, r.noSuchData(catalogue, workingDir)
 	}
 	split := &source.Table.Split
-	for key, path := range map[string]*string{"validation_path": &split.ValidationPath, "test_path": &split.TestPath} {
+	for key, path := range map[string]*string{"split.validation_path": &split.ValidationPath, "split.test_path": &split.TestPath, "root": &source.Table.Root} {
 		if *path == "" {
 			continue
 		}
 		candidates := r.candidates(*path, workingDir)
 		at := slices.IndexFunc(candidates, func(c string) bool { return stat(c) == nil })
 		if at < 0 {
-			return dataset.Source{}, r.at("dataset.split."+key, RequestError{Value: shorten(*path), Problem: "is not a file", Fix: "check the path",
-				cause: fs.ErrNotExist})
+			what := "is not a file"
+			if key == "root" {
+				what = "is not a folder"
+			}
+			return dataset.Source{}, r.at("dataset."+key, RequestError{Value: shorten(*path), Problem: what, Fix: "check the path", cause: fs.ErrNotExist})
 		}
 		*path = candidates[at]
 	}
@@ -68,8 +71,9 @@ func (r TrainingRequest) source() dataset.Source {
 	}
 	assign(&source.Tokenizer, r.Dataset.Tokenizer)
 	source.Table = dataset.TableOptions{
-		Columns: r.Dataset.Columns, Missing: r.Dataset.Missing, Encoding: r.Dataset.Encoding, Separator: r.Dataset.Separator, Split: r.Dataset.Split,
+		Columns: r.Dataset.Columns, Missing: r.Dataset.Missing, Encoding: r.Dataset.Encoding, Separator: r.Dataset.Separator, Root: r.Dataset.Root, Split: r.Dataset.Split,
 	}
+	source.Image = r.Dataset.Image
 	return source
 }
 

@@ -68,6 +68,8 @@ func (d *decoder) decode(n *node, v reflect.Value) {
 		}
 	case reflect.Slice: // of whole numbers; an empty list is not an absent one
 		v.Set(reflect.ValueOf(d.ints(n)))
+	case reflect.Array: // of as many whole numbers
+		reflect.Copy(v, reflect.ValueOf(d.ints(n)))
 	case reflect.String:
 		switch text := v.Addr().Interface().(type) {
 		case *dataset.ColumnSpecs:

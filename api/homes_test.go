@@ -44,7 +44,7 @@ func TestAnUnknownFieldOfASettingIsSoughtInItsMapping(t *testing.T) {
 	for field, want := range map[string]string{
 		"config.foo":           "use one of the keys of config: augmentation, batch_size,",
 		"config.optimizer.foo": "use one of the keys of config.optimizer: " + keysAt("/$defs/adam", "/$defs/sgd"),
-		"dataset.foo":          "use one of the keys of dataset: columns, context, encoding, missing, separator, split, target, task,",
+		"dataset.foo":          "use one of the keys of dataset: columns, context, encoding, image, missing, root, separator, split, target, task,",
 		"config.momentum":      "did you mean config.optimizer.momentum?",
 		"config.patience":      "did you mean config.early_stopping.patience or config.schedule.patience?",
 		"config.betas":         "did you mean config.optimizer.beta1 or config.optimizer.beta2?",

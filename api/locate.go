@@ -119,12 +119,13 @@ func requestField(field string) string {
 	case dataset.FieldTask, dataset.FieldTarget, dataset.FieldValidationFraction,
 		dataset.FieldTokenizer, dataset.FieldVocabulary, dataset.FieldContext:
 		return "dataset." + field
-	case dataset.FieldEncoding, dataset.FieldSeparator, dataset.FieldMissing:
+	case dataset.FieldEncoding, dataset.FieldSeparator, dataset.FieldMissing, dataset.FieldRoot:
 		return "dataset." + field
 	case dataset.FieldFlip, dataset.FieldCrop:
 		return "config." + field
 	}
-	if top, _, _ := strings.Cut(field, "."); top == dataset.FieldColumns || top == dataset.FieldSplit {
+	switch top, _, _ := strings.Cut(field, "."); top {
+	case dataset.FieldColumns, dataset.FieldSplit, dataset.FieldImage:
 		return "dataset." + field
 	}
 	return field

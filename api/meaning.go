@@ -46,6 +46,7 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 	for _, paths := range [][2]*string{
 		{&source.Table.Split.ValidationPath, &recorded.Dataset.Table.Split.ValidationPath},
 		{&source.Table.Split.TestPath, &recorded.Dataset.Table.Split.TestPath},
+		{&source.Table.Root, &recorded.Dataset.Table.Root},
 	} {
 		if *paths[0] != "" && refersTo(*paths[0], *paths[1]) {
 			*paths[0] = *paths[1]

@@ -448,7 +448,10 @@ func (s *schema) unknownKey(d *document, n *node, rule map[string]any, key strin
 	}
 	fix, meant := s.belongs(d, n, key)
 	near, found := spelling.Close(key, known)
+	own := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return !strings.HasSuffix(name, "_"+key) })
 	switch {
+	case len(own) == 1: // size for batch_size, whatever else is called size
+		e.Fix, e.meant = didYouMean(own[0]), child(n.field, own[0])
 	case fix != "":
 		e.Fix, e.meant = fix, meant
 	case found:

@@ -347,6 +347,7 @@ func TestEveryKeyOfTheSchemaIsDecoded(t *testing.T) {
 		minimal(", augmentation: {flip: true}"), minimal(", augmentation: {crop: 1}"), minimal(", eval_interval: 1"),
 		minimal(", early_stopping: {patience: 1}"), minimal(", precision: bf16"),
 		"dataset: {task: regression}\n" + minimal(""), "dataset: {tokenizer: bpe}\n" + minimal(""),
+		"dataset: {image: {size: [28, 28]}}\n" + minimal(""), "dataset: {image: {channels: 3}}\n" + minimal(""), "dataset: {root: photos}\n" + minimal(""),
 		"dataset: {vocabulary: 300}\n" + minimal(""), "dataset: {context: 3}\n" + minimal(""),
 		"model: {batch_norm: true}\n" + minimal(""), "model: {dropout: 0.5}\n" + minimal(""),
 	} {

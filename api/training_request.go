@@ -57,6 +57,10 @@ type DatasetOptions struct {
 	Encoding  string               `json:"encoding,omitempty"`
 	Separator string               `json:"separator,omitempty"`
 	Split     dataset.SplitOptions `json:"split,omitzero"`
+	// Root is the folder that the paths of images in a table start from.
+	Root string `json:"root,omitempty"`
+	// Image says what becomes of the images of files.
+	Image dataset.ImageOptions `json:"image,omitzero"`
 }
 
 // TrainingConfig says how to train.

@@ -154,7 +154,7 @@ func describe(source dataset.Source, data *dataset.Dataset) (training.Dataset, e
 	d := training.Dataset{
 		ID:   training.DatasetID(data.Name() + "@" + fingerprint),
 		Path: source.Path, Target: source.Target, ValidationFraction: source.ValidationFraction,
-		Fingerprint: fingerprint, Table: source.Table, Preprocessing: data.PreprocessingHash(),
+		Fingerprint: fingerprint, Table: source.Table, Image: source.Image, Preprocessing: data.PreprocessingHash(),
 		Training: data.Len(dataset.Train), Validation: data.Len(dataset.Validation),
 		SampleShape: data.SampleShape(), Classes: data.Classes(), Targets: data.Targets(),
 	}

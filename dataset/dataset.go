@@ -61,6 +61,7 @@ type Dataset struct {
 	parts       [splits]part
 	text        *tokenText // of next-token training, which has no parts
 	table       *tableData // of a table whose values are codes
+	images      *imageData // of files of images
 	label       string     // the column of the classes of a table
 	document    document   // the preprocessing document
 	fingerprint string

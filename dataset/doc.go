@@ -1,6 +1,6 @@
 // Package dataset owns the data that models are trained on: the catalogue of
 // known data sets, how they are fetched and verified, the readers of IDX,
-// CIFAR-10, CSV and text files, the split into training and validation samples,
+// CIFAR-10, tables, images and text files, the split into training and validation samples,
 // the augmentation of images, and the keyed shuffle.
 //
 // The main types:
@@ -72,6 +72,16 @@
 // fingerprint, says how they become features. Such a Dataset holds codes, and encodes
 // them as they are gathered. Rows without a target are left out.
 //
+// # Files of images
+//
+// A folder with a folder of images for each class, and a table with a column of paths, are
+// read by package imagefile, which says what the pixels are. Images are in the order of
+// the names of their files, in which digits count as a number, and then of the bytes of
+// their paths; those of a table have the order of its rows. Folders called train, val and
+// test are the splits of a folder of images; without val, some of the images for
+// training are for validation, of every class in proportion. What is wrong with the files is
+// reported at once, counted by kind.
+//
 // # Splits
 //
 // Of data without a validation set of its own, a fraction f of the n rows is kept
@@ -103,6 +113,6 @@
 // pinned. The package reads no clock, no environment and no randomness but Philox.
 //
 // A Dataset and a Permutation are immutable and a Library holds no state in
-// memory; all are safe for concurrent use. The only goroutine is the watch
-// over a download, which ends before the download returns.
+// memory; all are safe for concurrent use. The only goroutines are the watch over a
+// download and those that decode images, which end before what started them returns.
 package dataset

@@ -48,6 +48,15 @@ func (d *Dataset) preprocessing() (preprocess.Document, error) {
 	if d.scaling.table != nil {
 		p.Pixels = &preprocess.Pixels{Shape: d.shape.Clone(), Divisor: d.scaling.divisor}
 		p.Target.Classes = d.ClassNames()
+		if d.images != nil {
+			p.Pixels.Column = d.images.column
+			if d.images.resized {
+				p.Pixels.Resize = preprocess.AreaResize
+			}
+			if d.images.column != "" {
+				p.Missing, p.Target = d.images.missing, d.images.target
+			}
+		}
 		return p, nil
 	}
 	for i, c := range d.scaling.columns {

@@ -64,10 +64,34 @@ import (
 //	number  of samples
 //	values  the codes of package preprocess, row-major, as IEEE 754 bits
 //	labels  of all samples, each a number; or targets, as above
+//
+// For files of images it is the hash of
+//
+//	string  "reprise.dataset.v4"
+//	string  the task
+//	string  the SHA-256 of the document, in hex
+//	string  the SHA-256, in hex, of all images in their order: for each, its path below
+//	        the folder as a string, and the SHA-256 of its height, width and channels as
+//	        numbers and its pixels as bytes, before they were resized. Of a table, it is
+//	        the SHA-256 of the hash of its cells, as above, and this one, both in hex
+//	number  255
+//	then for training, for validation and, if there are any, for test:
+//	number  of samples
+//	values  of all samples, row-major: pixels as bytes
+//	labels  of all samples, each a number; or targets, as above
 func (d *Dataset) Fingerprint() string { return d.fingerprint }
 
 func (d *Dataset) computeFingerprint() (string, error) {
 	w := fingerprintWriter{Hash: sha256.New()}
+	if d.images != nil {
+		w.text("reprise.dataset.v4")
+		w.text(string(d.Task()))
+		w.text(d.document.hash)
+		w.text(d.images.content)
+		w.samples(d)
+		w.flush()
+		return hex.EncodeToString(w.Sum(nil)), nil
+	}
 	if d.table != nil {
 		w.text("reprise.dataset.v3")
 		w.text(string(d.Task()))

@@ -178,7 +178,7 @@ func TestBadIDXFilesAreRefusedByPlaceAndFix(t *testing.T) {
 		want  []string
 	}{
 		"empty folder":      {nil, []string{"lacks train-images-idx3-ubyte and train-labels-idx1-ubyte", "it is empty"}},
-		"other files":       {map[string]string{"a.png": "", "b.png": ""}, []string{"lacks", "it has a.png, b.png"}},
+		"other files":       {map[string]string{"a.dat": "", "b.dat": ""}, []string{"lacks", "it has a.dat, b.dat"}},
 		"labels missing":    {map[string]string{im: images}, []string{"lacks train-labels-idx1-ubyte (it has train-images"}},
 		"images missing":    {map[string]string{lb: labels}, []string{"lacks train-images-idx3-ubyte"}},
 		"half a test pair":  {map[string]string{im: images, lb: labels, "t10k-images-idx3-ubyte": images}, []string{"lacks t10k-labels-idx1-ubyte"}},

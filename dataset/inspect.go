@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"reprise/dataset/number"
@@ -107,6 +108,9 @@ func (d *Dataset) Inspect() Summary {
 	case d.scaling.table != nil:
 		s.Scaling = fmt.Sprintf("value / %d", d.scaling.divisor)
 		s.Channels = d.inspectChannels()
+		if d.images != nil {
+			s.Kinds = slices.Clone(d.images.kinds)
+		}
 		summed = &s.Channels
 	case d.table != nil:
 		s.Scaling = "features by the kind of each column"

@@ -27,9 +27,9 @@ import (
 // Source says which data to open.
 type Source struct {
 	// Path is a name of the catalogue, a folder of IDX files, of CIFAR-10's
-	// binary files or of text, a .csv file, or a .txt or .md file. A name of the
-	// catalogue takes precedence over a folder of that name, which can be written
-	// as ./mnist.
+	// binary files, of images by class or of text, a table, or a .txt or .md file.
+	// A name of the catalogue takes precedence over a folder of that name, which can
+	// be written as ./mnist.
 	Path string
 	// Task is what to learn; "" is what the data is for: NextToken for text,
 	// Classification for everything else but the catalogue's tables. A CSV column
@@ -43,8 +43,12 @@ type Source struct {
 	// be 0 for data with a validation set of its own.
 	ValidationFraction float64
 
-	// Table says how to read a table; it is zero for everything else.
+	// Table says how to read a table; it is zero for everything else, but for the split
+	// of a folder of images.
 	Table TableOptions
+	// Image says what becomes of the images of a folder, or of a table of their paths; it
+	// is zero for everything else.
+	Image ImageOptions
 
 	// What follows is for text, and zero for everything else.
 
@@ -276,6 +280,8 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 	case has(func(name string) bool { return strings.Contains(name, "-ubyte") }):
 	case has(isCIFAR):
 		what, open = "a folder of CIFAR-10 files, which has labels of its own", r.openCIFAR
+	case r > fourthReading && source.Task != NextToken && source.Tokenizer == "" && isImageFolder(source.Path, source.Task == "" && has(isText)):
+		return openImageFolder(ctx, source)
 	case source.Task == NextToken || has(isText):
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err
@@ -329,10 +335,20 @@ func checkNoTable(source Source, what string) error {
 		return doesNotFit(FieldEncoding, quote(o.Encoding), what, fix)
 	case o.Separator != "":
 		return doesNotFit(FieldSeparator, quote(o.Separator), what, fix)
+	case o.Root != "":
+		return doesNotFit(FieldRoot, quote(o.Root), what, "leave it out; it is for tables with a column of paths")
 	case o.Split != SplitOptions{}:
 		return doesNotFit(FieldSplit, "a mapping", what, fix)
 	}
-	return nil
+	return checkNoImage(source, what)
+}
+
+// checkNoImage refuses what is only for files of images.
+func checkNoImage(source Source, what string) error {
+	if source.Image == (ImageOptions{}) {
+		return nil
+	}
+	return doesNotFit(FieldImage, "a mapping", what, "leave it out; it is for folders of images and tables of their paths")
 }
 
 // checkOnlyText refuses fields and tasks that are not for text.
@@ -383,7 +399,7 @@ func (l *Library) names() []string {
 }
 
 func (l *Library) choices() string {
-	return strings.Join(l.names(), ", ") + ", a folder of IDX files, CIFAR-10 files or text, a table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file"
+	return strings.Join(l.names(), ", ") + ", a folder of IDX files, CIFAR-10 files, images by class or text, a table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file"
 }
 
 func (l *Library) openEntry(ctx context.Context, entry Entry, source Source, r reading) (*Dataset, error) {

@@ -49,7 +49,7 @@ func isPattern(path string) bool { return strings.ContainsAny(path, "*?[") }
 // openCSVOrTable opens a .csv file as it always was, where that is possible: a table of
 // numbers keeps its fingerprint and its bits. Any other is opened as a table.
 func (r reading) openCSVOrTable(ctx context.Context, source Source) (*Dataset, error) {
-	if !source.Table.IsZero() {
+	if !source.Table.IsZero() || source.Image != (ImageOptions{}) {
 		return r.openTable(ctx, source)
 	}
 	t, share, plainErr := r.openNumbers(ctx, source)
@@ -91,6 +91,7 @@ type tableReading struct {
 	names   []string // of the columns
 	target  []int    // of the target's columns
 	by      int      // the column of the split; -1 for none
+	image   int      // the column with the paths of images; -1 for none
 	meaning []columns.Column
 	missing columns.Missing
 
@@ -103,6 +104,7 @@ type tableReading struct {
 	fileOf  []Split          // of each row, with SplitFiles
 	left    map[string]int   // how many rows are left out, by why
 	content hash.Hash        // of all cells
+	images  []imageSource    // of each row, with a column of images
 }
 
 // openTable opens a table by the rules of package columns. It reads the files twice: to
@@ -114,7 +116,9 @@ func (r reading) openTable(ctx context.Context, source Source) (*Dataset, error)
 
 // readTable is openTable, with unreadErrors.
 func (r reading) readTable(ctx context.Context, source Source) (*Dataset, error) {
-	t := &tableReading{reading: r, source: source, options: source.Table.columns(), by: -1, left: map[string]int{}, content: sha256.New()}
+	options := source.Table.columns()
+	options.NoImages = r <= fourthReading
+	t := &tableReading{reading: r, source: source, options: options, by: -1, image: -1, left: map[string]int{}, content: sha256.New()}
 	if err := t.check(); err != nil {
 		return nil, err
 	}
@@ -131,6 +135,7 @@ func (t *tableReading) check() error {
 	t.share = share
 	split := t.source.Table.Split
 	errs = append(append(errs, err), split.check(share*b2f(split.Method != SplitFiles))...)
+	errs = append(errs, t.source.Image.check()...)
 	if split.Method == SplitStratified && t.source.Task == Regression {
 		errs = append(errs, &fault.FieldError{Field: FieldSplit + ".method", Value: string(split.Method), Problem: "needs classes, and the task is regression",
 			Fix: "use random, or leave it out"})
@@ -236,30 +241,38 @@ func (t *tableReading) profile(ctx context.Context) error {
 	t.missing = columns.NewMissing(t.options.Missing)
 	var errs []error
 	profiles := profiler.Profiles()
+	problems := make([]*columns.Problem, len(profiles))
 	for i := range profiles {
-		c, problem := profiles[i].Infer()
+		var c columns.Column
+		c, problems[i] = profiles[i].Infer()
 		target := slices.Contains(t.target, i)
 		if target {
-			problem = t.targetProblem(&profiles[i])
+			problems[i] = t.targetProblem(&profiles[i])
 		}
-		if i == t.by && t.source.Table.Split.Method == SplitGroup && problem != nil {
-			problem = nil // any value tells a group
+		if i == t.by && t.source.Table.Split.Method == SplitGroup {
+			problems[i] = nil // any value tells a group
 		}
-		if problem != nil {
-			errs = append(errs, t.problem(problem))
-		}
-		if t.reading < currentReading && c.Kind == columns.Text && c.Reason != columns.Asked {
+		if t.reading <= thirdReading && c.Kind == columns.Text && c.Reason != columns.Asked {
 			c.Kind = columns.Ignored
 		}
 		t.meaning = append(t.meaning, c)
 	}
-	return joinAll(cutErrors(errs))
+	if err := t.findImages(); err != nil {
+		return err
+	}
+	for i, problem := range problems {
+		if problem != nil && (t.image < 0 || i == t.by || slices.Contains(t.target, i)) {
+			errs = append(errs, t.problem(problem))
+		}
+	}
+	return joinAll(cutErrors(errs, "column"))
 }
 
-// cutErrors keeps the first errors and counts the others.
-func cutErrors(errs []error) []error {
+// cutErrors keeps the first errors and counts the others. what has one of them, such as
+// column.
+func cutErrors(errs []error, what string) []error {
 	if left := len(errs) - maxMistakes; left > 0 {
-		return append(errs[:maxMistakes:maxMistakes], fmt.Errorf("%s with problems; correct the others first", figures.Plural(left, "more column")))
+		return append(errs[:maxMistakes:maxMistakes], fmt.Errorf("%s with problems; correct the others first", figures.Plural(left, "more "+what)))
 	}
 	return errs
 }
@@ -369,7 +382,7 @@ func (t *tableReading) open(ctx context.Context) (*Dataset, error) {
 		skip = append(skip, t.names[t.by])
 	}
 	t.builder = preprocess.NewBuilder(t.meaning, skip, t.options.Missing)
-	if len(t.builder.Columns()) == 0 {
+	if t.image < 0 && len(t.builder.Columns()) == 0 {
 		return nil, &DataError{File: t.source.Path, Problem: "has no column to learn from: " + t.whyIgnored(), Fix: "give a column a kind, as in columns: {NAME: category}"}
 	}
 	t.table = &table{reading: currentReading, path: t.source.Path, task: t.source.Task, target: t.source.Target}
@@ -382,6 +395,9 @@ func (t *tableReading) open(ctx context.Context) (*Dataset, error) {
 	}, t.add)
 	if err != nil {
 		return nil, err
+	}
+	if t.image >= 0 {
+		return t.imageSet(ctx)
 	}
 	return t.dataset(ctx)
 }
@@ -429,11 +445,15 @@ func (t *tableReading) add(split Split, at tablefile.Place, row []tablefile.Cell
 		t.left["has no "+t.names[t.by]]++
 		return nil
 	}
-	kept, err := t.builder.Add(at, row)
-	if err != nil {
+	if t.image >= 0 {
+		if t.missing.Is(row[t.image]) {
+			t.left["has no "+t.names[t.image]]++
+			return nil
+		}
+		t.images = append(t.images, t.imageOf(at, row[t.image]))
+	} else if kept, err := t.builder.Add(at, row); err != nil {
 		return err
-	}
-	if !kept {
+	} else if !kept {
 		t.left["has a missing cell in a column with missing: drop"]++
 		return nil
 	}

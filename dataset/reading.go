@@ -21,11 +21,14 @@ const (
 	// is a plain sum of any number of rows, and a column that varies by less than
 	// the error that such a sum may have is taken for constant.
 	secondReading reading = 2
-	// thirdReading differs from the current one in tables alone: their columns of text
+	// thirdReading differs from the fourth one in tables alone: their columns of text
 	// are not used unless the request says that they are text.
 	thirdReading reading = 3
+	// fourthReading knows no images but those of IDX and CIFAR-10: a folder is never one
+	// of images by class, and the paths in a table are categories, text or ignored.
+	fourthReading reading = 4
 	// currentReading is what the package comment describes.
-	currentReading reading = 4
+	currentReading reading = 5
 )
 
 // Reopen returns the data of a source whose fingerprint was recorded, as it was
@@ -37,7 +40,7 @@ func (l *Library) Reopen(ctx context.Context, source Source, fingerprint string)
 	if err == nil && data.Fingerprint() == fingerprint || err != nil && !isAboutContent(err) {
 		return data, err
 	}
-	for _, r := range []reading{thirdReading, secondReading, firstReading} {
+	for r := fourthReading; r >= firstReading; r-- {
 		if old, oldErr := l.open(ctx, source, r); oldErr == nil && old.Fingerprint() == fingerprint {
 			return old, nil
 		}

@@ -57,6 +57,9 @@ func have(n int) string {
 // Notes says what was decided about the data that nobody asked for: rows that are left
 // out, columns that are not used, and what becomes of missing cells.
 func (d *Dataset) Notes() []string {
+	if d.images != nil {
+		return slices.Clone(d.images.notes)
+	}
 	if d.table == nil {
 		return nil
 	}
@@ -77,6 +80,10 @@ func (d *Dataset) Notes() []string {
 	}
 	return notes
 }
+
+// ReadsOtherFiles reports whether the data comes from files that its Source does not name,
+// such as the images that a table has the paths of.
+func (d *Dataset) ReadsOtherFiles() bool { return d.images != nil && d.images.column != "" }
 
 func areMissing(n int) string {
 	if n == 1 {
@@ -109,7 +116,7 @@ func (d *Dataset) Sections() []Section {
 // ColumnKind describes what a column of a table means.
 type ColumnKind struct {
 	columns.Column
-	// Role is feature, target, group, or unused.
+	// Role is feature, image, target, group, or unused.
 	Role string `json:"role"`
 	// Tokens says what became of a text; nil for other columns.
 	Tokens *TokenSummary `json:"tokens,omitempty"`

@@ -28,6 +28,9 @@ type TableOptions struct {
 	// Encoding and Separator are those of table.Options.
 	Encoding  string `json:"encoding,omitempty"`
 	Separator string `json:"separator,omitempty"`
+	// Root is the folder that the paths of a column of images start from; "" is that of
+	// the table.
+	Root string `json:"root,omitempty"`
 	// Split says which rows are held out.
 	Split SplitOptions `json:"split,omitzero"`
 }

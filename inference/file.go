@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"reprise/dataset"
 	"reprise/dataset/preprocess"
 	"reprise/dataset/table"
 	"reprise/fault"
@@ -19,7 +18,8 @@ import (
 	"reprise/metrics"
 )
 
-// File is a file of rows or of images, as package table and dataset.ReadImages read it.
+// File is a file of rows, as package table reads it, or of images: what dataset.EachImage
+// takes, or a table with their paths.
 type File struct {
 	Path                string
 	Encoding, Separator string // of a table of text; "" finds them out
@@ -41,23 +41,13 @@ func (f File) onlyImages() error {
 }
 
 // PredictFile calls emit with the prediction for each row or image of a file, in order, and
-// before that unknown with the columns that the model does not know, if there are any. It
-// holds some hundred rows of a table at a time. It fails with the errors of Bind, of the
-// readers and of emit.
-func (m *Model) PredictFile(ctx context.Context, f File, unknown func([]string), emit func(Prediction) error) (err error) {
+// before that unknown with the columns that the model does not know, if there are any. image
+// is the name of the image, "" for rows, and for several images in one file. It holds some
+// hundred rows or images at a time, but for those of IDX and CIFAR-10. It fails with the errors
+// of Bind, of the readers and of emit.
+func (m *Model) PredictFile(ctx context.Context, f File, unknown func([]string), emit func(image string, p Prediction) error) (err error) {
 	if m.TakesImages() {
-		if err := f.onlyImages(); err != nil {
-			return err
-		}
-		shape, pixels, err := dataset.ReadImages(ctx, f.Path)
-		if err != nil {
-			return err
-		}
-		size, err := shape.NumElements()
-		if err != nil {
-			return err
-		}
-		return m.eachImage(ctx, size, pixels, func(_ int, p Prediction) error { return emit(p) })
+		return m.predictImages(ctx, f, emit)
 	}
 	rows, err := f.open(ctx)
 	if err != nil {
@@ -71,7 +61,7 @@ func (m *Model) PredictFile(ctx context.Context, f File, unknown func([]string),
 	if len(more) > 0 {
 		unknown(more)
 	}
-	return m.PredictTable(ctx, rows, binding, func(_ table.Place, _ []table.Cell, p Prediction) error { return emit(p) })
+	return m.PredictTable(ctx, rows, binding, func(_ table.Place, _ []table.Cell, p Prediction) error { return emit("", p) })
 }
 
 // inFile adds the name of a file to what is wrong with its columns.
@@ -83,30 +73,6 @@ func inFile(path string, err error) error {
 		return &named
 	}
 	return err
-}
-
-// eachImage predicts images of size bytes one batch after the other.
-func (m *Model) eachImage(ctx context.Context, size int, pixels []byte, emit func(image int, p Prediction) error) error {
-	images := make([][]byte, 0, batchRows)
-	for at := 0; len(pixels) > 0; at += len(images) {
-		images = images[:0]
-		for ; len(pixels) > 0 && len(images) < batchRows; pixels = pixels[size:] {
-			images = append(images, pixels[:size])
-		}
-		list, err := m.PredictImages(images)
-		if err != nil {
-			return err
-		}
-		for i, p := range list {
-			if err := emit(at+i, p); err != nil {
-				return err
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Evaluation has the figures of a model on a file.
@@ -134,7 +100,7 @@ func (m *Model) EvaluateFile(ctx context.Context, f File, trained []int, progres
 		}
 	}
 	if m.TakesImages() {
-		err = m.evaluateImages(ctx, f, figures, count)
+		err = m.evaluateImages(ctx, f, figures, count, &e)
 	} else {
 		err = m.evaluateTable(ctx, f, figures, count, &e)
 	}
@@ -173,33 +139,6 @@ func (m *Model) newEvaluation(trained []int) *metrics.Evaluation {
 		list = append(list, metrics.Quantity{Name: q.Name, Mean: q.Scale.Mean})
 	}
 	return metrics.NewValueEvaluation(list)
-}
-
-func (m *Model) evaluateImages(ctx context.Context, f File, e *metrics.Evaluation, count func()) error {
-	if err := f.onlyImages(); err != nil {
-		return err
-	}
-	shape, pixels, labels, err := dataset.ReadLabelledImages(ctx, f.Path)
-	if err != nil {
-		return err
-	}
-	size, err := shape.NumElements()
-	if err != nil {
-		return err
-	}
-	unknown := map[string]*unknownClass{}
-	for i, label := range labels {
-		if int(label) >= len(m.bundle.Preprocessing.Target.Classes) {
-			note(unknown, fmt.Sprint(label), table.Place{File: f.Path, Row: i + 1})
-		}
-	}
-	if err := m.refuse(unknown, ""); err != nil {
-		return err
-	}
-	return m.eachImage(ctx, size, pixels, func(image int, p Prediction) error {
-		count()
-		return e.AddClass(int(labels[image]), p.Outputs)
-	})
 }
 
 func (m *Model) evaluateTable(ctx context.Context, f File, figures *metrics.Evaluation, count func(), e *Evaluation) (err error) {
@@ -341,8 +280,12 @@ func note(unknown map[string]*unknownClass, name string, at table.Place) {
 }
 
 // refuse fails if there are unknown classes, with an error for each, in the order of their
-// first rows.
+// first rows. column is that of the classes; "" for images without a table.
 func (m *Model) refuse(unknown map[string]*unknownClass, column string) error {
+	what := "rows"
+	if column == "" {
+		what = "images"
+	}
 	names := slices.SortedFunc(maps.Keys(unknown), func(a, b string) int {
 		return cmp.Or(cmp.Compare(unknown[a].first.Row, unknown[b].first.Row), cmp.Compare(a, b))
 	})
@@ -355,12 +298,12 @@ func (m *Model) refuse(unknown map[string]*unknownClass, column string) error {
 			break
 		}
 		e := &fault.DataError{File: u.first.File, Line: u.first.Line, Column: column, Value: fault.Quote(name),
-			Problem: "is not a class that the model knows", Fix: "remove the rows, or use " + figures.Or(firstOf(classes))}
+			Problem: "is not a class that the model knows", Fix: "remove the " + what + ", or use " + figures.Or(firstOf(classes))}
 		if u.first.Line == 0 {
 			e.Row = u.first.Row
 		}
 		if u.rows > 1 {
-			e.Value = fmt.Sprintf("%s, the class of %d rows,", e.Value, u.rows)
+			e.Value = fmt.Sprintf("%s, the class of %d %s,", e.Value, u.rows, what)
 		}
 		if near, ok := spelling.Nearest(name, classes); ok {
 			e.Fix = fmt.Sprintf("did you mean %q?", near)

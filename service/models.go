@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -22,8 +23,11 @@ import (
 )
 
 // predictedPerPart bounds the numbers in a part of predictions, so that it fits in a line of
-// an answer.
-const predictedPerPart = 1 << 14
+// an answer. The name of an image counts as a number for every predictedBytes of it.
+const (
+	predictedPerPart = 1 << 14
+	predictedBytes   = 16
+)
 
 // Predict implements api.Service.
 func (s *Service) Predict(ctx context.Context, q api.PredictRequest) iter.Seq2[api.PredictionPart, error] {
@@ -40,29 +44,36 @@ func (s *Service) Predict(ctx context.Context, q api.PredictRequest) iter.Seq2[a
 			return err
 		}
 		defer m.Close()
-		if err := send(api.PredictionPart{Head: &api.PredictionHead{
-			Model: used, Column: m.Preprocessing().Target.Column, Classes: m.Classes(), Quantities: m.Quantities(),
-		}}); err != nil {
-			return err
-		}
 		f, err := rowsFile(q.Folder, q.Input)
 		if err != nil {
 			return err
 		}
-		most := max(1, predictedPerPart/(len(m.Classes())+len(m.Quantities())))
+		if err := send(api.PredictionPart{Head: &api.PredictionHead{
+			Model: used, Column: m.Preprocessing().Target.Column, Classes: m.Classes(), Quantities: m.Quantities(), Images: m.NamesImages(f),
+		}}); err != nil {
+			return err
+		}
 		var part api.PredictionPart
-		err = m.PredictFile(ctx, f, func(unknown []string) { noteUnknown(ctx, f.Path, unknown) }, func(p inference.Prediction) error {
+		size := 0
+		err = m.PredictFile(ctx, f, func(unknown []string) { noteUnknown(ctx, f.Path, unknown) }, func(image string, p inference.Prediction) error {
 			values := p.Values
 			if p.Probabilities != nil {
 				values = p.Probabilities
 			}
-			part.Predictions = append(part.Predictions, api.Prediction{Class: p.Index, Values: values})
-			if len(part.Predictions) < most {
-				return nil
+			if image == filepath.ToSlash(f.Path) {
+				image = string(q.Input.Path)
 			}
-			full := part
-			part.Predictions = make([]api.Prediction, 0, most)
-			return send(full)
+			own := len(values) + len(image)/predictedBytes
+			if size+own > predictedPerPart && size > 0 {
+				full := part
+				part.Predictions, size = make([]api.Prediction, 0, len(full.Predictions)), 0
+				if err := send(full); err != nil {
+					return err
+				}
+			}
+			size += own
+			part.Predictions = append(part.Predictions, api.Prediction{Image: api.Text(image), Class: p.Index, Values: values})
+			return nil
 		})
 		if err == nil && len(part.Predictions) > 0 {
 			err = send(part)

@@ -136,7 +136,7 @@ func (f *shelf) read(ctx context.Context, v volume, o *opening, read func() (*da
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.openings, v)
-		if o.data != nil && o.err == nil && f.users > 0 {
+		if o.data != nil && o.err == nil && f.users > 0 && !o.data.ReadsOtherFiles() {
 			f.held, f.data = v, o.data
 		}
 		close(o.done)
@@ -152,7 +152,7 @@ func stampOf(library *dataset.Library, source dataset.Source) string {
 		return ""
 	}
 	var stamp strings.Builder
-	for _, path := range []string{source.Path, source.Table.Split.ValidationPath, source.Table.Split.TestPath} {
+	for _, path := range []string{source.Path, source.Table.Split.ValidationPath, source.Table.Split.TestPath, source.Table.Root} {
 		if path == "" {
 			continue
 		}

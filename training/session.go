@@ -64,6 +64,8 @@ type Dataset struct {
 	// without one.
 	Table         dataset.TableOptions `json:"table,omitzero"`
 	Preprocessing string               `json:"preprocessing,omitempty"`
+	// Image says what became of the images of files, as the request did.
+	Image dataset.ImageOptions `json:"image,omitzero"`
 }
 
 // Source returns how the data was opened; dataset.Library.Reopen takes it, with
@@ -75,7 +77,7 @@ func (d Dataset) Source() dataset.Source {
 	}
 	return dataset.Source{
 		Path: d.Path, Task: task, Target: d.Target, ValidationFraction: d.ValidationFraction,
-		Tokenizer: d.Tokenizer, Vocabulary: d.Vocabulary, Context: d.Context, Table: d.Table,
+		Tokenizer: d.Tokenizer, Vocabulary: d.Vocabulary, Context: d.Context, Table: d.Table, Image: d.Image,
 	}
 }
 

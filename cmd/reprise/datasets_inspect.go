@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,8 +25,8 @@ columns and the quantities of a table, the channels of images, the tokens of
 text, and a few samples. All figures describe the training split, by which
 training scales the values.
 
-It takes the name of a data set in the catalogue, a folder of images or text, a
-table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file. Of a
+It takes the name of a data set in the catalogue, a folder of images or text (images
+of IDX, of CIFAR-10, or a file each in a folder for each class), a table (.csv, .tsv, .jsonl, .parquet, .npy and others), or a .txt or .md file. Of a
 table it says what each column means, and why.`,
 		Example: `  reprise datasets inspect digits
   reprise datasets inspect flats.csv --target price --task regression
@@ -49,8 +51,40 @@ table it says what each column means, and why.`,
 	flags.StringVar(&r.Tokenizer, "tokenizer", "", "`KIND` of tokens of text: bytes, characters or bpe (default bytes)")
 	flags.IntVar(&r.Vocabulary, "vocabulary", 0, "learn `N` tokens with the tokenizer bpe (default 1024)")
 	flags.IntVar(&r.Context, "context", 0, "put `N` tokens in a sample of text (default 128)")
+	flags.Var((*sizeFlag)(&r.Image.Size), "image-size", "resize images of files to `HEIGHT,WIDTH` (default: the size of all)")
+	flags.IntVar(&r.Image.Channels, "channels", 0, "read images of files with `N` channels: 1 or 3 (default: 1 if all are gray)")
 	return c
 }
+
+// sizeFlag is a height and a width.
+type sizeFlag [2]int
+
+// Set implements pflag.Value.
+func (f *sizeFlag) Set(text string) error {
+	height, width, ok := strings.Cut(text, ",")
+	var size sizeFlag
+	for i, side := range []string{height, width} {
+		n, err := strconv.Atoi(strings.TrimSpace(side))
+		ok = ok && err == nil && n > 0
+		size[i] = n
+	}
+	if !ok {
+		return fmt.Errorf("%q is not a height and a width in pixels; use two numbers such as 28,28", text)
+	}
+	*f = size
+	return nil
+}
+
+// String implements pflag.Value.
+func (f *sizeFlag) String() string {
+	if *f == (sizeFlag{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d,%d", f[0], f[1])
+}
+
+// Type implements pflag.Value.
+func (f *sizeFlag) Type() string { return "HEIGHT,WIDTH" }
 
 func (env *environment) inspect(ctx context.Context, r api.InspectDataSetRequest, format string) error {
 	if here, err := os.Getwd(); err == nil { // if not, relative paths will not do either
@@ -82,7 +116,7 @@ func inspectArguments() []argument {
 	} {
 		list = append(list, argument{field: field, flag: flagOf(field)})
 	}
-	return list
+	return append(list, argument{field: dataset.FieldImage + ".size", flag: "--image-size"}, argument{field: dataset.FieldImage + ".channels", flag: "--channels"})
 }
 
 func writeInspection(t *table, x api.Inspection) {
@@ -214,7 +248,9 @@ func drawSamples(x api.Inspection) string {
 	var names []string
 	for i := range n {
 		pixels := x.Samples[i].Pixels
-		names = append(names, visible(s.ClassNames[x.Samples[i].Class]))
+		if class := x.Samples[i].Class; class >= 0 {
+			names = append(names, visible(s.ClassNames[class]))
+		}
 		at := func(y, x int) int { // darkness in 0..2
 			if y >= height {
 				return 0
@@ -230,7 +266,7 @@ func drawSamples(x api.Inspection) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "the first of the training split: %s\n", strings.Join(names, ", "))
+	b.WriteString("the first of the training split: " + cmp.Or(strings.Join(names, ", "), plural(n, "image")) + "\n")
 	for i := range lines {
 		b.WriteString(strings.TrimRight(lines[i].String(), " ") + "\n")
 	}

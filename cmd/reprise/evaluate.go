@@ -23,8 +23,9 @@ func newEvaluateCommand(env *environment) *cobra.Command {
 that it was trained on and the target: those that a run is judged by, in the target's
 own unit, beside a trivial model. "-o json" has all of them, and the confusion matrix.
 Rows without a target, and others that training would leave out, are left out and
-counted. For a model of images the data is an IDX file with its labels beside it, or a
-file of CIFAR-10.
+counted. For a model of images the data is a folder with a folder of images for each
+class, a table with the column of paths that it was trained on, an IDX file with its
+labels beside it, or a file of CIFAR-10.
 
 Without --data it measures a run on its own validation split, by which its checkpoints
 were chosen, or on its test split with --split test; the data set has to be there.
@@ -51,7 +52,7 @@ checkpoint with the best monitored figure is used, or the one at --step.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar((*string)(&rows.Path), "data", "", "measure on the rows of `FILE`; - is standard input (default: the run's validation split)")
+	flags.StringVar((*string)(&rows.Path), "data", "", "measure on the rows of `FILE`, or the images of a folder; - is standard input (default: the run's validation split)")
 	flags.StringVar(&q.Split, "split", "", "measure on the `SPLIT` of the run's own data: validation or test (default: validation)")
 	addRowFlags(flags, &rows, &step)
 	flags.BoolVar(&all, "all", false, "list every class")

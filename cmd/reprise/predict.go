@@ -28,8 +28,9 @@ bits alone and among others. Rows are read as they are needed, so the input may 
 any size.
 
 The input is a table in any format that can be trained on, with the columns that the
-model was trained on in any order. For a model of images it is an IDX file, or one of
-CIFAR-10.
+model was trained on in any order. For a model of images it is a folder of images, the
+file of one (PNG, JPEG, GIF, BMP, WebP or TIFF), a table with the column of paths that
+it was trained on, an IDX file, or one of CIFAR-10.
 
 BUNDLE is a folder or .tar file that "reprise export --format bundle" has written. It
 needs no data directory. RUN is a run's id, the beginning of one, or latest; its
@@ -50,7 +51,7 @@ at --step.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar((*string)(&q.Input.Path), "input", "", "predict the rows of `FILE`; - is standard input")
+	flags.StringVar((*string)(&q.Input.Path), "input", "", "predict the rows of `FILE`, or the images of a folder; - is standard input")
 	addRowFlags(flags, &q.Input, &step)
 	flags.StringVarP(&format, "output", "o", formatCSV, "`FORMAT` of the output: csv, json, jsonl or parquet")
 	_ = c.MarkFlagRequired("input") // it fails only for a flag that does not exist
@@ -72,6 +73,7 @@ func (env *environment) predict(ctx context.Context, q api.PredictRequest, forma
 	if err := q.Validate(); err != nil { // before standard input is read
 		return asGiven(api.ErrorOf(err), predictArguments()...)
 	}
+	from := q.Input.Path
 	remove, err := env.inputRows(&q.Input)
 	if err != nil {
 		return err
@@ -93,6 +95,9 @@ func (env *environment) predict(ctx context.Context, q api.PredictRequest, forma
 				return errBrokenModel
 			}
 			for _, p := range part.Predictions {
+				if p.Image == q.Input.Path {
+					p.Image = from
+				}
 				if err := out.write(p); err != nil {
 					return err
 				}

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,12 +47,29 @@ func newPredictionWriter(w io.Writer, format string, h api.PredictionHead) (pred
 	return newJSONPredictions(w, format == formatJSON, h)
 }
 
+// imageColumn returns the name of the column with the names of images, which no other has; ""
+// for none.
+func imageColumn(h api.PredictionHead) string {
+	if !h.Images {
+		return ""
+	}
+	name := "image"
+	for name == h.Column || slices.Contains(h.Quantities, name) {
+		name += "_file"
+	}
+	return name
+}
+
 // predictionColumns returns the names of the columns of predictions.
 func predictionColumns(h api.PredictionHead) []string {
-	if len(h.Classes) == 0 {
-		return h.Quantities
+	var names []string
+	if h.Images {
+		names = append(names, imageColumn(h))
 	}
-	names := []string{h.Column}
+	if len(h.Classes) == 0 {
+		return append(names, h.Quantities...)
+	}
+	names = append(names, h.Column)
 	for _, class := range h.Classes {
 		names = append(names, "p("+class+")")
 	}
@@ -67,6 +85,9 @@ type csvPredictions struct {
 
 func (o *csvPredictions) write(p api.Prediction) error {
 	o.cells = o.cells[:0]
+	if o.head.Images {
+		o.cells = append(o.cells, string(p.Image))
+	}
 	if len(o.head.Classes) > 0 {
 		o.cells = append(o.cells, o.head.Classes[p.Class])
 	}
@@ -87,6 +108,7 @@ type jsonPredictions struct {
 	w        io.Writer
 	list     bool
 	rows     int
+	image    string   // the name of the column of images as JSON; "" for none
 	label    string   // the name of the class's column
 	classes  []string // the classes, each as JSON
 	names    []string // of the values, each as JSON
@@ -100,6 +122,9 @@ func newJSONPredictions(w io.Writer, list bool, h api.PredictionHead) (*jsonPred
 		return nil, err
 	}
 	o.label = string(label)
+	if name := imageColumn(h); name != "" {
+		o.image = strconv.Quote(name)
+	}
 	for _, name := range append(append([]string(nil), h.Classes...), h.Quantities...) {
 		raw, err := json.Marshal(name)
 		if err != nil {
@@ -123,6 +148,13 @@ func (o *jsonPredictions) write(p api.Prediction) error {
 	line := "{" + strings.Join(parts, ",") + "}"
 	if !o.quantity {
 		line = "{" + o.label + ":" + o.classes[p.Class] + `,"probabilities":` + line + "}"
+	}
+	if o.image != "" {
+		name, err := json.Marshal(p.Image)
+		if err != nil {
+			return err
+		}
+		line = "{" + o.image + ":" + string(name) + "," + line[1:]
 	}
 	o.rows++
 	switch {

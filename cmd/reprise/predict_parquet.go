@@ -13,13 +13,13 @@ import (
 	"reprise/api"
 )
 
-// parquetPredictions writes a Parquet file with the columns of the CSV, a text and doubles,
+// parquetPredictions writes a Parquet file with the columns of the CSV, texts and doubles,
 // none of which lacks a value. Each row group has one page of plain values a column, and is
 // held until it is full. There is no compression.
 type parquetPredictions struct {
 	w        io.Writer
 	names    []string
-	classes  []string
+	head     api.PredictionHead
 	columns  []bytes.Buffer // the values of the row group
 	rows     int            // in the row group
 	mostRows int
@@ -34,7 +34,7 @@ const (
 )
 
 func newParquetPredictions(w io.Writer, h api.PredictionHead) (*parquetPredictions, error) {
-	o := &parquetPredictions{w: w, names: predictionColumns(h), classes: h.Classes}
+	o := &parquetPredictions{w: w, names: predictionColumns(h), head: h}
 	o.columns = make([]bytes.Buffer, len(o.names))
 	o.mostRows = max(1, parquetValues/len(o.names))
 	o.file = format.FileMetaData{Version: 1, CreatedBy: "reprise", Schema: []format.SchemaElement{
@@ -51,10 +51,22 @@ func newParquetPredictions(w io.Writer, h api.PredictionHead) (*parquetPredictio
 }
 
 func (o *parquetPredictions) typeOf(column int) format.Type {
-	if column == 0 && len(o.classes) > 0 {
+	if column < o.texts() {
 		return format.ByteArray
 	}
 	return format.Double
+}
+
+// texts returns how many columns are texts. They are the first.
+func (o *parquetPredictions) texts() int {
+	n := 0
+	if o.head.Images {
+		n++
+	}
+	if len(o.head.Classes) > 0 {
+		n++
+	}
+	return n
 }
 
 func (o *parquetPredictions) put(raw []byte) error {
@@ -66,12 +78,17 @@ func (o *parquetPredictions) put(raw []byte) error {
 func (o *parquetPredictions) write(p api.Prediction) error {
 	columns := o.columns
 	var number [8]byte
-	if len(o.classes) > 0 {
-		class := o.classes[p.Class]
-		bits.LittleEndian.PutUint32(number[:4], uint32(len(class)))
+	text := func(s string) {
+		bits.LittleEndian.PutUint32(number[:4], uint32(len(s)))
 		columns[0].Write(number[:4])
-		columns[0].WriteString(class)
+		columns[0].WriteString(s)
 		columns = columns[1:]
+	}
+	if o.head.Images {
+		text(string(p.Image))
+	}
+	if len(o.head.Classes) > 0 {
+		text(o.head.Classes[p.Class])
 	}
 	for i, v := range p.Values {
 		bits.LittleEndian.PutUint64(number[:], math.Float64bits(v))

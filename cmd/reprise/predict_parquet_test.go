@@ -13,6 +13,7 @@ import (
 func TestPredictionsInParquetAreThoseInCSV(t *testing.T) {
 	for _, h := range []api.PredictionHead{
 		{Column: "kind", Classes: []string{"a cat", "dög", ""}}, {Quantities: []string{"z", "a"}}, // which keep their order
+		{Column: "image", Classes: []string{"a cat", "dog"}, Images: true}, {Quantities: []string{"z"}, Images: true},
 	} {
 		for rows := range 6 {
 			var inCSV, inParquet bytes.Buffer
@@ -27,6 +28,9 @@ func TestPredictionsInParquetAreThoseInCSV(t *testing.T) {
 			packed.mostRows = 2
 			for i := range rows {
 				p := api.Prediction{Values: []float64{float64(i) / 3, -1e300, 5e-324}[:max(len(h.Classes), len(h.Quantities))]}
+				if h.Images {
+					p.Image = api.Text(fmt.Sprintf("pets/%d, \"of\" many.png", i))
+				}
 				if h.Classes != nil {
 					p.Class = i % 2 // a cell that is empty reads as a missing one
 				}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"os"
 	"os/exec"
@@ -112,10 +115,36 @@ func runScripts(t *testing.T, way string) {
 			"cutoff":   cutOff,
 			"upto":     logUpTo,
 			"weights":  sameWeights,
+			"image":    writeImages,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// writeImages writes gray PNG files of a size whose pixels are their numbers: image FOLDER
+// WIDTH HEIGHT FIRST LAST writes FIRST.png to LAST.png.
+func writeImages(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 5 {
+		ts.Fatalf("usage: image FOLDER WIDTH HEIGHT FIRST LAST")
+	}
+	var numbers [4]int
+	for i, text := range args[1:] {
+		n, err := strconv.Atoi(text)
+		ts.Check(err)
+		numbers[i] = n
+	}
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(folder, 0o700))
+	for n := numbers[2]; n <= numbers[3]; n++ {
+		m := image.NewGray(image.Rect(0, 0, numbers[0], numbers[1]))
+		for i := range m.Pix {
+			m.Pix[i] = byte(n + 7*i)
+		}
+		var content bytes.Buffer
+		ts.Check(png.Encode(&content, m))
+		ts.Check(os.WriteFile(filepath.Join(folder, strconv.Itoa(n)+".png"), content.Bytes(), 0o600))
+	}
 }
 
 // hold holds a data directory for other processes, as a process that trains does, with a

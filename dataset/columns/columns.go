@@ -28,6 +28,8 @@
 //     _id, " id" or Id.
 //   - Dates are a date: YYYY-MM-DD or YYYY/MM/DD, which may be followed by T or a space
 //     and hh:mm, hh:mm:ss or hh:mm:ss.fraction, and by Z or an offset such as +02:00.
+//   - Texts that all end as the names of images do, as in .png, are an image: the path of
+//     one.
 //   - A column of which at least half are numbers, or nine tenths are dates, and others
 //     are neither, is a problem: somebody has to say what the others mean. So is a
 //     column of numbers with thousands separators, a decimal comma, or a unit such as $
@@ -67,11 +69,14 @@ const (
 	Boolean  Kind = "boolean"
 	Date     Kind = "date"
 	Text     Kind = "text" // prose
-	Ignored  Kind = "ignored"
+	// Image has the paths of files of images, which are what a model sees then, and
+	// nothing else is.
+	Image   Kind = "image"
+	Ignored Kind = "ignored"
 )
 
 // Kinds returns the kinds that a request may give to a column.
-func Kinds() []Kind { return []Kind{Number, Category, Boolean, Date, Text, Ignored} }
+func Kinds() []Kind { return []Kind{Number, Category, Boolean, Date, Text, Image, Ignored} }
 
 // Used reports whether a model sees columns of the kind.
 func (k Kind) Used() bool {
@@ -100,7 +105,7 @@ func Strategies(kind Kind) []Strategy {
 		return []Strategy{Drop, Constant, OwnCategory}
 	case Text:
 		return []Strategy{Drop, Constant, Empty}
-	case Ignored:
+	case Image, Ignored:
 	}
 	return nil
 }
@@ -131,6 +136,9 @@ type Options struct {
 	Columns map[string]Spec `json:"columns,omitempty"`
 	// Missing are further texts that stand for a missing cell.
 	Missing []string `json:"missing,omitempty"`
+	// NoImages says that no column is inferred to be an image, as it was before there were
+	// such columns.
+	NoImages bool `json:"-"`
 }
 
 // The fields that errors name.

@@ -131,6 +131,9 @@ func (p *Profile) infer() (Kind, string, *Problem) {
 	case p.Dates == present:
 		return Date, fmt.Sprintf("all %s are dates", figures.Plural(present, "value")), nil
 	}
+	if p.Images == present {
+		return Image, fmt.Sprintf("all %s are names of images", figures.Plural(present, "value")), nil
+	}
 	if kind, problem := p.mixed(); problem != nil {
 		return kind, "most values are " + string(kind) + "s", problem
 	}
@@ -224,7 +227,7 @@ func (p *Profile) checkAsked() *Problem {
 			return &Problem{Column: p.Name, Problem: fmt.Sprintf("has more than %d different values", MaxCategories), Fix: "write " + p.line(Ignored, Format{})}
 		}
 		return nil
-	case Text, Ignored:
+	case Text, Image, Ignored:
 		return nil
 	}
 	if none.Count == 0 {
@@ -280,7 +283,7 @@ func (p *Profile) checkFill(c Column) *Problem {
 		_, ok = c.Format.Boolean(cell)
 	case Date:
 		_, ok = c.Format.Date(cell)
-	case Category, Text, Ignored:
+	case Category, Text, Image, Ignored:
 	}
 	if ok {
 		return nil
@@ -329,7 +332,7 @@ func (p *Profile) missingFix(kind Kind) string {
 		texts = []string{yamlText(p.NotDates.Text)}
 	case Boolean:
 		texts = []string{yamlText(p.NotBooleans.Text)}
-	case Category, Text, Ignored:
+	case Category, Text, Image, Ignored:
 	}
 	return "missing: [" + strings.Join(texts, ", ") + "] if that stands for a missing cell"
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"reprise/dataset/imagefile"
 	"reprise/dataset/number"
 	"reprise/dataset/table"
 )
@@ -38,9 +39,12 @@ type Profile struct {
 	NotNumbers, NotDates, NotBooleans Example
 	// Words counts those of the texts.
 	Words int
+	// Images counts the texts that end as the names of images do.
+	Images int
 	// Low and High are the smallest and the largest number.
 	Low, High float64
 
+	noImages bool
 	spec     Spec
 	distinct map[string]int // nil once there are too many
 	pairs    [4]int         // of booleans
@@ -70,7 +74,7 @@ type Profiler struct {
 func NewProfiler(names []string, options Options) *Profiler {
 	p := &Profiler{missing: NewMissing(options.Missing), columns: make([]Profile, len(names))}
 	for i, name := range names {
-		p.columns[i] = Profile{Name: name, spec: options.Columns[name], distinct: map[string]int{}, counting: true,
+		p.columns[i] = Profile{Name: name, spec: options.Columns[name], noImages: options.NoImages, distinct: map[string]int{}, counting: true,
 			Low: math.Inf(1), High: math.Inf(-1)}
 	}
 	return p
@@ -141,6 +145,9 @@ func (p *Profile) add(c table.Cell, at table.Place) {
 			p.pairs[pair]++
 		}
 		p.Words += countWords(text)
+		if !p.noImages && imagefile.HasEnding(text) {
+			p.Images++
+		}
 	case table.Missing, table.Integer, table.Number, table.Time:
 	}
 }

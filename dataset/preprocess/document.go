@@ -106,7 +106,15 @@ type Pixels struct {
 	// Shape is [height width channels], or another shape of fewer dimensions.
 	Shape   []int `json:"shape"`
 	Divisor int   `json:"divisor"`
+	// Resize is AreaResize where files of images of any size become samples, and "" where
+	// they must have the size.
+	Resize string `json:"resize,omitempty"`
+	// Column is the column with the paths of the images, where a table has them.
+	Column string `json:"column,omitempty"`
 }
+
+// AreaResize is the rule of imagefile.Pixels.Resize.
+const AreaResize = "area"
 
 // Text says that a sample is tokens, and what follows each of them is predicted.
 type Text struct {
@@ -285,10 +293,15 @@ func (d Document) Validate() error {
 	if d.Text != nil {
 		return nil
 	}
-	if err := d.Target.validate(d.Pixels == nil); err != nil {
+	if err := d.Target.validate(d.ofTable()); err != nil {
 		return fail("target: %w", err)
 	}
 	return nil
+}
+
+// ofTable reports whether samples are rows of a table, or what they have the paths of.
+func (d Document) ofTable() bool {
+	return d.Pixels == nil && d.Text == nil || d.Pixels != nil && d.Pixels.Column != ""
 }
 
 // validateForm fails unless the document is about one kind of input.
@@ -297,7 +310,7 @@ func (d Document) validateForm() error {
 	if forms != 1 {
 		return errors.New("it has not exactly one of columns, pixels and text")
 	}
-	if len(d.Columns) == 0 && (d.Missing != nil || d.Ignored != nil) {
+	if !d.ofTable() && d.Missing != nil || len(d.Columns) == 0 && d.Ignored != nil {
 		return errors.New("missing and ignored are for columns")
 	}
 	if p := d.Pixels; p != nil {
@@ -310,6 +323,12 @@ func (d Document) validateForm() error {
 		}
 		if len(p.Shape) == 0 || p.Divisor < 1 || p.Divisor > math.MaxUint8 {
 			return fmt.Errorf("pixels of shape %v divided by %d", p.Shape, p.Divisor)
+		}
+		if p.Resize != "" && (p.Resize != AreaResize || len(p.Shape) != 3) {
+			return fmt.Errorf("pixels of shape %v resized by %q", p.Shape, p.Resize)
+		}
+		if !utf8.ValidString(p.Column) {
+			return fmt.Errorf("the column %q of images is not UTF-8", p.Column)
 		}
 	}
 	if d.Text != nil && (d.Text.Context < 1 || d.Text.Tokenizer == "") {
@@ -451,7 +470,7 @@ func (c Column) features() int {
 		}
 	case columns.Text:
 		n += c.Text.MaxTokens
-	case columns.Ignored:
+	case columns.Image, columns.Ignored:
 	}
 	return n
 }

@@ -167,7 +167,7 @@ func (e *Encoder) Names() []string {
 					names = append(names, c.Name+"."+string(part)+".sin", c.Name+"."+string(part)+".cos")
 				}
 			}
-		case columns.Ignored:
+		case columns.Image, columns.Ignored:
 		}
 		if c.Missing.Indicator {
 			names = append(names, c.Name+" (missing)")
@@ -216,7 +216,7 @@ func (e *Encoder) Encode(codes []float64, x []float32) {
 			for k, token := range row {
 				own[k] = float32(token)
 			}
-		case columns.Ignored:
+		case columns.Image, columns.Ignored:
 		}
 	}
 }
@@ -461,7 +461,7 @@ func (c *Column) code(cell table.Cell, categories map[string]int) (float64, bool
 		return float64(lookUp(categories, columns.Label(cell))), true
 	case columns.Date:
 		return c.Format.Date(cell)
-	case columns.Text, columns.Ignored:
+	case columns.Text, columns.Image, columns.Ignored:
 	}
 	return 0, false
 }

@@ -124,7 +124,7 @@ func (b *Builder) Fit(ctx context.Context, train []uint32) (Document, error) {
 			b.fitCategory(i, &c, train)
 		case columns.Text:
 			err = b.fitText(ctx, i, &c, train)
-		case columns.Number, columns.Boolean, columns.Date, columns.Ignored:
+		case columns.Number, columns.Boolean, columns.Date, columns.Image, columns.Ignored:
 			err = b.fitNumbers(i, &c, train)
 		}
 		if err != nil {
@@ -208,7 +208,7 @@ func (b *Builder) fitNumbers(i int, c *Column, train []uint32) error {
 		return b.checkNumbers(i, c, scale)
 	case columns.Date:
 		fitDate(c, values)
-	case columns.Boolean, columns.Category, columns.Text, columns.Ignored:
+	case columns.Boolean, columns.Category, columns.Text, columns.Image, columns.Ignored:
 	}
 	return nil
 }

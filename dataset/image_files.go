@@ -1,0 +1,296 @@
+package dataset
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"reprise/dataset/imagefile"
+	"reprise/internal/disk"
+	"reprise/tensor"
+)
+
+// imageSource is a file of an image: its path, and what people call it, with folders
+// separated by / on every system.
+type imageSource struct{ path, name string }
+
+// loadedImages are images of one shape.
+type loadedImages struct {
+	shape   tensor.Shape
+	raw     []byte
+	content string // the SHA-256 of names and pixels as they were before resizing
+	notes   []string
+}
+
+// loadImages reads files of images, several at a time, into memory. at is the folder or
+// the table that has them. All that is wrong with the files comes in one error, with the
+// problems that were found before.
+func loadImages(ctx context.Context, at string, files []imageSource, o ImageOptions, problems imageProblems) (*loadedImages, error) {
+	infos := make([]imagefile.Info, len(files))
+	failed := make([]error, len(files))
+	err := eachImage(ctx, at, len(files), func(i int) { infos[i], failed[i] = probeImage(files[i].path) })
+	if err != nil {
+		return nil, err
+	}
+	all := &loadedImages{notes: otherEndings(files, infos)}
+	sound := len(problems) == 0 && !slices.ContainsFunc(failed, func(err error) bool { return err != nil })
+	var errs []error
+	size, err := imageSize(at, infos, failed, o)
+	if err == nil && sound {
+		all.shape = tensor.Shape{size[0], size[1], imageChannels(infos, o)}
+		err = all.allocate(at, len(files))
+	}
+	if err != nil {
+		errs = append(errs, err)
+	}
+	hashes := make([][sha256.Size]byte, len(files))
+	room := newPixelRoom()
+	err = eachImage(ctx, at, len(files), func(i int) {
+		if failed[i] == nil {
+			defer room.take(infos[i])()
+			hashes[i], failed[i] = all.load(files[i], infos[i], i)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, err := range failed {
+		if err != nil {
+			problems.add(files[i].name, err)
+		}
+	}
+	if errs = append(errs, problems.errors(at)...); len(errs) > 0 {
+		return nil, joinAll(errs)
+	}
+	content := sha256.New()
+	for i, file := range files {
+		_ = binary.Write(content, binary.LittleEndian, uint64(len(file.name)))
+		_, _ = io.WriteString(content, file.name) // a hash never fails
+		content.Write(hashes[i][:])
+	}
+	all.content = hex.EncodeToString(content.Sum(nil))
+	return all, nil
+}
+
+// eachImage calls do for 0 to n-1, several at a time, until the context ends.
+func eachImage(ctx context.Context, at string, n int, do func(i int)) error {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n || ctx.Err() != nil {
+					return
+				}
+				do(i)
+			}
+		})
+	}
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", at, err)
+	}
+	return nil
+}
+
+// pixelRoom bounds the pixels that are decoded at once, whatever the number of processors.
+type pixelRoom struct {
+	mu   sync.Mutex
+	more sync.Cond
+	left int
+}
+
+func newPixelRoom() *pixelRoom {
+	r := &pixelRoom{left: imagefile.MaxPixels}
+	r.more.L = &r.mu
+	return r
+}
+
+// take waits until there is room for an image, and returns what gives it back.
+func (r *pixelRoom) take(info imagefile.Info) (giveBack func()) {
+	n := info.Height * info.Width
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.left < n {
+		r.more.Wait()
+	}
+	r.left -= n
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.left += n
+		r.more.Broadcast()
+	}
+}
+
+// openImage opens a regular file. Anything else might never end.
+func openImage(path string) (disk.File, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, problemIrregular()
+	}
+	if info.Size() == 0 {
+		return nil, 0, problemEmptyFile()
+	}
+	f, err := disk.Open(disk.OS{}, path)
+	return f, info.Size(), err
+}
+
+func probeImage(path string) (imagefile.Info, error) {
+	f, size, err := openImage(path)
+	if err != nil {
+		return imagefile.Info{}, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	return imagefile.Probe(f, size)
+}
+
+// decodeImage returns the pixels of a file.
+func decodeImage(path string) (imagefile.Pixels, imagefile.Info, error) {
+	f, size, err := openImage(path)
+	if err != nil {
+		return imagefile.Pixels{}, imagefile.Info{}, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	if size > imagefile.MaxFileBytes {
+		return imagefile.Pixels{}, imagefile.Info{}, problemChanged()
+	}
+	content := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if _, err := content.ReadFrom(io.LimitReader(f, size)); err != nil {
+		return imagefile.Pixels{}, imagefile.Info{}, err
+	}
+	return imagefile.Decode(content.Bytes())
+}
+
+// load reads image i, and returns the hash of its pixels before resizing. They are kept if
+// memory was allocated for them.
+func (all *loadedImages) load(file imageSource, info imagefile.Info, i int) (hash [sha256.Size]byte, err error) {
+	p, now, err := decodeImage(file.path)
+	if err != nil {
+		return hash, err
+	}
+	if now != info {
+		return hash, problemChanged()
+	}
+	sum := sha256.New()
+	for _, n := range []int{p.Height, p.Width, p.Channels} {
+		_ = binary.Write(sum, binary.LittleEndian, uint64(n)) // a hash never fails
+	}
+	sum.Write(p.Data)
+	sum.Sum(hash[:0])
+	if all.raw != nil {
+		pixels := fitImage(p, all.shape).Data
+		copy(all.raw[i*len(pixels):], pixels)
+	}
+	return hash, nil
+}
+
+// fitImage returns an image in a shape: first its channels are made, then its size.
+func fitImage(p imagefile.Pixels, shape tensor.Shape) imagefile.Pixels {
+	return p.In(shape[2]).Resize(shape[0], shape[1])
+}
+
+// allocate makes room for n images.
+func (all *loadedImages) allocate(at string, n int) error {
+	size, err := all.shape.NumElements()
+	if err != nil {
+		return err
+	}
+	if total := int64(n) * int64(size+4); total > MaxBytes {
+		return &DataError{File: at, Value: fmt.Sprintf("%d images of %d x %d x %d", n, all.shape[0], all.shape[1], all.shape[2]),
+			Problem: fmt.Sprintf("take %d bytes, more than the limit of %d", total, int64(MaxBytes)), Fix: "write " + sizeLine([2]int{64, 64}) + " or another smaller size"}
+	}
+	all.raw = make([]byte, n*size)
+	return nil
+}
+
+// imageChannels returns what was asked for, else 1 if no image can have a color.
+func imageChannels(infos []imagefile.Info, o ImageOptions) int {
+	switch {
+	case o.Channels != 0:
+		return o.Channels
+	case slices.ContainsFunc(infos, func(info imagefile.Info) bool { return !info.Gray }):
+		return 3
+	}
+	return 1
+}
+
+// imageSize returns what was asked for, else the size of all images. It fails if there are
+// several.
+func imageSize(at string, infos []imagefile.Info, failed []error, o ImageOptions) ([2]int, error) {
+	if o.Size != [2]int{} {
+		return o.Size, nil
+	}
+	counts := map[[2]int]int{}
+	for i, info := range infos {
+		if failed[i] == nil {
+			counts[[2]int{info.Height, info.Width}]++
+		}
+	}
+	sizes := make([][2]int, 0, len(counts))
+	for size := range counts {
+		sizes = append(sizes, size)
+	}
+	slices.SortFunc(sizes, func(a, b [2]int) int {
+		return cmp.Or(counts[b]-counts[a], cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
+	})
+	switch len(sizes) {
+	case 0:
+		return [2]int{}, nil // there are other problems
+	case 1:
+		return sizes[0], nil
+	}
+	const most, large = 5, 64
+	parts := make([]string, 0, most)
+	for _, size := range sizes[:min(len(sizes), most)] {
+		verb := "are"
+		if counts[size] == 1 {
+			verb = "is"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s %d x %d", counts[size], verb, size[0], size[1]))
+	}
+	if more := len(sizes) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and so on for %d more", more))
+	}
+	propose := sizes[0]
+	if max(propose[0], propose[1]) > large {
+		propose = [2]int{large, large}
+	}
+	return [2]int{}, &DataError{File: at, Value: fmt.Sprintf("images of %d sizes", len(sizes)),
+		Problem: "cannot be trained on together (height x width: " + strings.Join(parts, ", ") + ")",
+		Fix:     "write " + sizeLine(propose) + " below dataset: to have all resized to one size"}
+}
+
+// otherEndings is a note about files whose names end in that of another format.
+func otherEndings(files []imageSource, infos []imagefile.Info) []string {
+	n, first := 0, ""
+	for i, info := range infos {
+		if named, ok := imagefile.FormatOf(files[i].name); ok && info.Format != "" && named != info.Format {
+			if n++; n == 1 {
+				first = fmt.Sprintf("%s, which is %s", showPath(files[i].name), info.Format)
+			}
+		}
+	}
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return []string{"1 image has the ending of another format: " + first}
+	}
+	return []string{fmt.Sprintf("%d images have the ending of another format, the first of them %s", n, first)}
+}
