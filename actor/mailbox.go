@@ -157,8 +157,9 @@ type queue[M any] struct {
 // queueExtra holds what few queues need.
 type queueExtra[M any] struct {
 	waiters []chan struct{} // senders that wait for room
-	gone    chan struct{}   // closed with the queue; nil until somebody asks
+	gone    chan struct{}   // closed once told is set; nil until somebody asks
 	cause   error           // why it was closed
+	told    bool            // the watchers, that it was closed
 	// watchers are the watches of this actor; watching are its watches of others.
 	watchers, watching map[*Watching]struct{}
 	notices            []notice[M] // of watches; they need no room
@@ -182,7 +183,7 @@ func (q *queue[M]) init(m Mailbox) {
 // more returns queueExtra; q.mu is held.
 func (q *queue[M]) more() *queueExtra[M] {
 	if q.extra == nil {
-		q.extra = &queueExtra[M]{}
+		q.extra = &queueExtra[M]{told: q.closed} // without it, there was nobody to tell
 	}
 	return q.extra
 }
@@ -504,9 +505,6 @@ func (q *queue[M]) close(cause error) []M {
 	}
 	q.extra.marks = nil
 	q.wake(len(q.extra.waiters))
-	if q.extra.gone != nil {
-		close(q.extra.gone)
-	}
 	for _, n := range q.extra.notices { // nobody will handle them
 		n.of.state.Store(watchOver)
 	}
@@ -519,17 +517,25 @@ func (q *queue[M]) close(cause error) []M {
 	for w := range watchers {
 		w.fire(cause)
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if extra := q.extra; !extra.told {
+		extra.told = true
+		if extra.gone != nil {
+			close(extra.gone)
+		}
+	}
 	return left
 }
 
-// done returns a channel that is closed with the queue.
+// done returns a channel that is closed once the queue is, and the watchers are told.
 func (q *queue[M]) done() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	extra := q.more()
 	if extra.gone == nil {
 		extra.gone = make(chan struct{})
-		if q.closed {
+		if extra.told {
 			close(extra.gone)
 		}
 	}
