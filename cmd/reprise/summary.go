@@ -160,13 +160,20 @@ func (env *environment) nextCommands(r api.RunReport) []nextCommand {
 	command := func(verb string) string { return env.commandFor(verb, d.RunID) }
 	var list []nextCommand
 	if r.CanResume {
-		list = append(list, nextCommand{command("runs resume"), "resume from the last checkpoint, to the same bits"})
+		from := "resume it"
+		if len(d.Checkpoints) > 0 {
+			from = "resume from the last checkpoint, to the same bits"
+		}
+		list = append(list, nextCommand{command("runs resume"), from})
 	}
 	if d.SessionID == "" {
 		return append(list, nextCommand{command("runs explain"), "see what became of it"})
 	}
 	if len(d.Checkpoints) > 0 && d.Data.TokenizerModel != "" {
 		list = append(list, nextCommand{command("generate"), "generate text with it"})
+	} else if d.State == training.Completed {
+		list = append(list, nextCommand{command("predict") + " --input FILE", "predict for the rows or images of a file"},
+			nextCommand{command("export") + " --format bundle --out model.tar", "take the model elsewhere (also for PyTorch and ONNX)"})
 	}
 	if len(d.Checkpoints) > 0 {
 		list = append(list, nextCommand{command("runs verify"), "train it again and prove that the weights come out the same"})
