@@ -50,10 +50,10 @@ A command prints the results of its own runs as soon as they have ended. The pro
 trains shows the runs of others, too, and stays until they have ended; Ctrl-C interrupts
 them with its own, and "reprise runs resume --all" continues all of them.
 
-A request can say in its section job how it is queued: priority, group, after,
-max_duration and labels; and what the run is called: name, tags and note. --name and
---note replace what it says, --tag adds a tag. A name can be given wherever a run is
-asked for. None of these changes what is trained.
+A request can say in its section job how it is queued: priority, owner, group,
+after, max_duration and labels; and what the run is called: name, tags and note.
+--name and --note replace what it says, --tag adds a tag. A name can be given
+wherever a run is asked for. None of these changes what is trained.
 
 With -o json, standard output carries exactly one object, or with several requests
 one on a line of its own for each run that was started, in the order given; the
