@@ -127,7 +127,11 @@ func (e FiguresComputed) Contradicts(r TrainingRun) string {
 	case r.Figures != nil:
 		return fmt.Sprintf("step: figures of step %d are on record", r.Figures.Step)
 	case e.Epoch != best.Epoch || e.Step != best.Step:
-		return fmt.Sprintf("step: recorded %d of epoch %d, the best checkpoint is that of step %d, epoch %d", e.Step, e.Epoch, best.Step, best.Epoch)
+		by := ""
+		if r.Session.Hyperparameters.Monitor != "" {
+			by = ", as monitored,"
+		}
+		return fmt.Sprintf("step: recorded %d of epoch %d, the best checkpoint%s is that of step %d, epoch %d", e.Step, e.Epoch, by, best.Step, best.Epoch)
 	}
 	if want := r.Session.Hyperparameters.Monitor; e.Monitor != want {
 		return fmt.Sprintf("monitor: recorded %q, the run is judged by %q", e.Monitor, want)

@@ -415,6 +415,8 @@ func changeValue(v reflect.Value) {
 		v.SetInt(v.Int() + 1)
 	case reflect.Uint, reflect.Uint8, reflect.Uint64:
 		v.SetUint(v.Uint() + 1)
+	case reflect.Array:
+		changeValue(v.Index(0))
 	default:
 		panic("cannot change a " + v.Kind().String())
 	}
