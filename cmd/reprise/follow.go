@@ -323,11 +323,20 @@ func (env *environment) cannotResume(ctx context.Context, s api.Service, err err
 	if shown != nil {
 		return err
 	}
-	h := r.Details.Hyperparameters
-	set := fmt.Sprintf(" --set config.epochs=%d", 2*h.Epochs)
-	if r.Details.State == training.Failed {
-		set = fmt.Sprintf(" --set config.learning_rate=%v", h.LearningRate.Value/2)
+	d := r.Details
+	if len(d.Checkpoints) == 0 {
+		return err
 	}
-	return errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s",
-		err, env.commandFor("runs fork", e.Run)+set)
+	fork := env.commandFor("runs fork", e.Run)
+	switch more := 2 * d.Hyperparameters.Epochs; {
+	case d.State == training.Failed:
+		fork += fmt.Sprintf(" --set config.learning_rate=%v", d.Hyperparameters.LearningRate.Value/2)
+	case d.State != training.Completed: // it was cancelled, and could continue as it was
+		return errorf("%w; start another run from its last checkpoint:\n  %s", err, fork)
+	case more > training.MaxEpochs:
+		return err
+	default:
+		fork += fmt.Sprintf(" --set config.epochs=%d", more)
+	}
+	return errorf("%w; start another run from its last checkpoint, with other settings, such as:\n  %s", err, fork)
 }
