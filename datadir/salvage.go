@@ -27,7 +27,8 @@ type LostFiles struct {
 // new folder is returned, and so is one that may pass: nothing is lost then.
 func SalvageRunFiles(ctx context.Context, log eventstore.Store, to, from Workspace, progress func(done, of uint64)) (RunFiles, []LostFiles, error) {
 	var lost []LostFiles
-	copied, err := copyRunFiles(ctx, log, to, from, progress, func(run training.RunID, what string, err error) error {
+	c := newRunCopy(to, from)
+	copied, err := c.copyAll(ctx, log, progress, func(run training.RunID, _ uint64, what string, err error) error {
 		if !isLost(err) {
 			return fmt.Errorf("run %s, %s: %w", run, what, err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"reprise/api"
 	"reprise/datadir"
+	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/internal/disk"
 )
@@ -52,19 +53,21 @@ func (s *Service) backup(ctx context.Context, to datadir.Workspace, report *api.
 	if err := disk.Or(nil).Mkdir(to.Dir, 0o755); err != nil {
 		return err
 	}
-	head, err := s.config.Copies.Backup(ctx, s.workspace.EventsPath(), to.EventsPath())
+	live, err := s.config.OpenReadOnly(s.workspace.EventsPath())
 	if err != nil {
 		return err
 	}
-	report.Position, report.HeadHash = head.Position, head.Hash
-	// The copy says what belongs to it: the log may have grown since.
-	copied, err := s.config.OpenReadOnly(to.EventsPath())
-	if err != nil {
-		return err
+	copyLog := func() (eventstore.Store, error) {
+		head, err := s.config.Copies.Backup(ctx, s.workspace.EventsPath(), to.EventsPath())
+		if err != nil {
+			return nil, err
+		}
+		report.Position, report.HeadHash = head.Position, head.Hash
+		return s.config.OpenReadOnly(to.EventsPath())
 	}
-	files, err := datadir.CopyRunFiles(ctx, copied, to, s.workspace, progress)
+	files, err := datadir.Backup(ctx, live, to, s.workspace, copyLog, progress)
 	report.RunFiles = api.RunFiles(files)
-	return errors.Join(err, copied.Close())
+	return errors.Join(err, live.Close())
 }
 
 // Restore copies a backup into the data directory, which has neither an event log nor

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,6 +95,38 @@ func checkpointAt(run journal.RunRecord, w datadir.Workspace, field string, step
 // or says what to do with it.
 func checkFiles(run journal.RunRecord, w datadir.Workspace, cp training.Checkpoint, field, or string) error {
 	return badFiles(run, w, cp, field, or, w.Checkpoints(run.ID).Verify(cp.Ref()))
+}
+
+// removedSince reports whether an error of the files of a checkpoint is due to a run, as it is
+// now, having removed it since it was chosen.
+func removedSince(now journal.RunRecord, cp training.Checkpoint, err error) bool {
+	return errors.Is(err, checkpoint.ErrMissing) && slices.Contains(now.Removed, cp.Step)
+}
+
+// readCheckpoint chooses a checkpoint as checkpointOf does, and reads it. Its run may remove
+// it in between: then the run is read again, and the checkpoint chosen again.
+func (s *Service) readCheckpoint(ctx context.Context, r *subject, step *uint64, best bool) (training.Checkpoint, checkpoint.Content, error) {
+	for {
+		cp, err := checkpointOf(*r, step, best)
+		if err != nil {
+			return cp, checkpoint.Content{}, err
+		}
+		content, err := r.Workspace.Checkpoints(r.run.ID).Read(cp.Ref())
+		if !errors.Is(err, checkpoint.ErrMissing) || slices.Contains(r.run.Removed, cp.Step) {
+			return cp, content, badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
+		}
+		now, failed := s.subjectIn(ctx, r.Log, r.id)
+		if failed == nil && now.job.Job.Deleted() {
+			failed = deleted(r.id)
+		}
+		if failed != nil {
+			return cp, content, failed
+		}
+		*r = now
+		if !removedSince(r.run, cp, err) {
+			return cp, content, badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
+		}
+	}
 }
 
 // badFiles adds to the error of reading a checkpoint what to do about it: where another

@@ -32,13 +32,9 @@ func (s *Service) ExportModel(ctx context.Context, q api.ExportModelRequest) ite
 		}
 		defer r.close()
 		best := q.Best || q.Format.Complete() && q.Step == nil
-		cp, err := checkpointOf(r, q.Step, best)
+		cp, content, err := s.readCheckpoint(ctx, &r, q.Step, best)
 		if err != nil {
 			return err
-		}
-		content, err := r.Workspace.Checkpoints(r.run.ID).Read(cp.Ref())
-		if err != nil {
-			return badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
 		}
 		m := modelOf(r, cp, content.Weights)
 		if q.Format.Complete() {

@@ -74,8 +74,15 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 		}
 		return job{}, nil, invalid(errors.Join(noPoint, wrong))
 	}
-	if err := checkFiles(parent, s.workspace, cp, fieldFrom, "use another checkpoint"); err != nil {
-		return job{}, nil, err
+	if bad := s.workspace.Checkpoints(parent.ID).Verify(cp.Ref()); bad != nil {
+		now, err := s.forkParent(ctx, string(parent.ID))
+		switch {
+		case err != nil:
+			return job{}, nil, err
+		case removedSince(now, cp, bad) && !slices.Contains(parent.Removed, cp.Step):
+			return s.prepareFork(ctx, now, q)
+		}
+		return job{}, nil, badFiles(now, s.workspace, cp, fieldFrom, "use another checkpoint", bad)
 	}
 	if err != nil {
 		return job{}, nil, err

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"reprise/api"
+	"reprise/checkpoint"
 	"reprise/dataset"
 	"reprise/export/bundle"
 	"reprise/fault"
@@ -145,14 +146,11 @@ func (s *Service) trainedModel(ctx context.Context, q api.TrainedModel) (m model
 		return m, used, err
 	}
 	defer r.close()
-	m.found = r
-	if m.checkpoint, err = checkpointOf(r, q.Step, q.Step == nil); err != nil {
+	var content checkpoint.Content
+	if m.checkpoint, content, err = s.readCheckpoint(ctx, &r, q.Step, q.Step == nil); err != nil {
 		return m, used, err
 	}
-	content, err := r.Workspace.Checkpoints(r.run.ID).Read(m.checkpoint.Ref())
-	if err != nil {
-		return m, used, badFiles(r.run, r.Workspace, m.checkpoint, "step", "use another checkpoint", err)
-	}
+	m.found = r
 	exported := modelOf(r, m.checkpoint, content.Weights)
 	m.Bundle = bundle.Bundle{Architecture: exported.Architecture, Weights: exported.Weights, Lineage: exported.Lineage, ClassCounts: exported.ClassCounts}
 	if m.Preprocessing, err = s.preprocessing(ctx, r, content.Preprocessing); err != nil {
@@ -265,13 +263,9 @@ func (s *Service) evaluateSplit(ctx context.Context, q api.EvaluateRequest) (e a
 		return e, err
 	}
 	defer r.close()
-	cp, err := checkpointOf(r, q.Step, q.Step == nil)
+	cp, content, err := s.readCheckpoint(ctx, &r, q.Step, q.Step == nil)
 	if err != nil {
 		return e, err
-	}
-	content, err := r.Workspace.Checkpoints(r.run.ID).Read(cp.Ref())
-	if err != nil {
-		return e, badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
 	}
 	library, done, err := s.library(ctx)
 	if err != nil {

@@ -217,13 +217,9 @@ func (s *Service) generator(ctx context.Context, r subject, q api.GenerateReques
 	if err != nil {
 		return nil, err
 	}
-	cp, err := checkpointOf(r, q.Step, q.Best)
+	_, content, err := s.readCheckpoint(ctx, &r, q.Step, q.Best)
 	if err != nil {
 		return nil, err
-	}
-	content, err := r.Workspace.Checkpoints(r.run.ID).Read(cp.Ref())
-	if err != nil {
-		return nil, badFiles(r.run, r.Workspace, cp, "step", "use another checkpoint", err)
 	}
 	return integration.NewGeneration(ctx, devices, integration.GenerationRequest{
 		Run: r.run.ID, Model: inference.LanguageModel{Architecture: session.Architecture, Weights: content.Weights, Tokenizer: t}, Waiting: tellWaiting(ctx),
