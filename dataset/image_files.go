@@ -59,7 +59,7 @@ func loadImages(ctx context.Context, at string, files []imageSource, o ImageOpti
 	err = eachImage(ctx, at, len(files), func(i int) {
 		if failed[i] == nil {
 			defer room.take(infos[i])()
-			hashes[i], failed[i] = all.load(files[i], infos[i], i)
+			hashes[i], failed[i] = all.load(ctx, files[i], infos[i], i)
 		}
 	})
 	if err != nil {
@@ -160,8 +160,8 @@ func probeImage(path string) (imagefile.Info, error) {
 	return imagefile.Probe(f, size)
 }
 
-// decodeImage returns the pixels of a file.
-func decodeImage(path string) (imagefile.Pixels, imagefile.Info, error) {
+// decodeImage returns the pixels of a file. It fails once the context has ended.
+func decodeImage(ctx context.Context, path string) (imagefile.Pixels, imagefile.Info, error) {
 	f, size, err := openImage(path)
 	if err != nil {
 		return imagefile.Pixels{}, imagefile.Info{}, err
@@ -174,13 +174,13 @@ func decodeImage(path string) (imagefile.Pixels, imagefile.Info, error) {
 	if _, err := content.ReadFrom(io.LimitReader(f, size)); err != nil {
 		return imagefile.Pixels{}, imagefile.Info{}, err
 	}
-	return imagefile.Decode(content.Bytes())
+	return imagefile.Decode(ctx, content.Bytes())
 }
 
 // load reads image i, and returns the hash of its pixels before resizing. They are kept if
 // memory was allocated for them.
-func (all *loadedImages) load(file imageSource, info imagefile.Info, i int) (hash [sha256.Size]byte, err error) {
-	p, now, err := decodeImage(file.path)
+func (all *loadedImages) load(ctx context.Context, file imageSource, info imagefile.Info, i int) (hash [sha256.Size]byte, err error) {
+	p, now, err := decodeImage(ctx, file.path)
 	if err != nil {
 		return hash, err
 	}

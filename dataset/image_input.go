@@ -192,7 +192,7 @@ func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.
 		pixels := make([][]byte, len(chunk))
 		err := eachImage(ctx, at, len(chunk), func(i int) {
 			defer room.take(infos[from+i])()
-			image, info, err := decodeImage(chunk[i].path)
+			image, info, err := decodeImage(ctx, chunk[i].path)
 			switch {
 			case err != nil:
 				failed[from+i] = err

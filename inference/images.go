@@ -73,7 +73,10 @@ func (m *Model) inBatches(ctx context.Context, emit func(image dataset.InputImag
 		}
 		return flush()
 	})
-	return cmp.Or(err, flush())
+	if err != nil {
+		return err
+	}
+	return flush()
 }
 
 // evaluateImages is EvaluateFile for a model of images.

@@ -48,6 +48,18 @@ func decisions(t *testing.T, store eventstore.Store) []journal.QueueDecided {
 // untilWaiting returns when the newest decision is that exactly these runs wait.
 func (w *world) untilWaiting(ids ...training.RunID) {
 	w.t.Helper()
+	w.untilPending(func(now []training.RunID) bool { return reflect.DeepEqual(now, ids) })
+}
+
+// untilAllWait is untilWaiting for runs in any order.
+func (w *world) untilAllWait(ids ...training.RunID) {
+	w.t.Helper()
+	ids = slices.Sorted(slices.Values(ids))
+	w.untilPending(func(now []training.RunID) bool { return slices.Equal(slices.Sorted(slices.Values(now)), ids) })
+}
+
+func (w *world) untilPending(reached func(now []training.RunID) bool) {
+	w.t.Helper()
 	for {
 		var now []training.RunID
 		if all := decisions(w.t, w.store); len(all) > 0 {
@@ -55,7 +67,7 @@ func (w *world) untilWaiting(ids ...training.RunID) {
 				now = append(now, training.RunID(p.Job))
 			}
 		}
-		if reflect.DeepEqual(now, ids) {
+		if reached(now) {
 			return
 		}
 		runtime.Gosched()

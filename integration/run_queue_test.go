@@ -248,7 +248,7 @@ func TestAResumedRunKeepsItsTimesInTheQueue(t *testing.T) {
 		c.Store, c.Fault = store, fault
 	})
 	<-reached
-	w.untilWaiting(ids[1:]...)
+	w.untilAllWait(ids[1:]...) // by this clock, either may have waited longer
 	store.left.Store(1)
 	close(resume)
 	<-store.died

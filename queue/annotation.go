@@ -65,6 +65,8 @@ func badRunName(name string) (problem, fix string) {
 		return badName(name), fmt.Sprintf("use one line of at most %d bytes", MaxNameLength)
 	case name == "latest":
 		return "means the newest run", "use another name"
+	case strings.ContainsAny(name, `/\`) || strings.HasSuffix(name, ".tar"):
+		return "would be taken for a file where a run or a bundle is named", "use another name, without / and .tar"
 	case strings.HasPrefix(name, "-"):
 		return "would be taken for a flag where a run is named", "begin it with a letter or a digit"
 	}

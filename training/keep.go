@@ -18,7 +18,8 @@ type Keep struct {
 	// figures at the end of an epoch; 0 stands for 1.
 	Last uint64 `json:"last,omitempty"`
 	Best uint64 `json:"best,omitempty"`
-	// Every keeps those at the end of every so many epochs; 0 keeps none for that.
+	// Every keeps the first one in each so many epochs that lies at the end of an epoch: that
+	// of epoch Every, 2*Every … where there is one; 0 keeps none for that.
 	Every uint64 `json:"every,omitempty"`
 }
 
@@ -125,12 +126,29 @@ func (r TrainingRun) superfluous() []uint64 {
 		best[cp.Step] = true
 		rest.Checkpoints = slices.DeleteFunc(rest.Checkpoints, func(other Checkpoint) bool { return other == cp })
 	}
+	spread := r.spread(k.Every)
 	var steps []uint64
 	for _, cp := range there[:last] {
-		m, ended := r.Epoch(cp.Epoch)
-		every := k.Every > 0 && cp.Epoch%k.Every == 0 && ended && m.Step == cp.Step
-		if !every && !best[cp.Step] {
+		if every := spread[cp.Step]; !every && !best[cp.Step] {
 			steps = append(steps, cp.Step)
+		}
+	}
+	return steps
+}
+
+// spread returns the steps of the first checkpoint at the end of an epoch from each
+// multiple of every on: with 40, that of epoch 40 or the next one, that of 80 …. It does not
+// depend on which of them were removed.
+func (r TrainingRun) spread(every uint64) map[uint64]bool {
+	steps := map[uint64]bool{}
+	if every == 0 {
+		return steps
+	}
+	window := uint64(0)
+	for _, cp := range r.Checkpoints {
+		m, ended := r.Epoch(cp.Epoch)
+		if n := cp.Epoch / every; n > window && ended && m.Step == cp.Step {
+			window, steps[cp.Step] = n, true
 		}
 	}
 	return steps

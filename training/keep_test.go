@@ -12,7 +12,13 @@ import (
 // each, and returns the steps that are removed after each.
 func removing(t *testing.T, keep training.Keep, forked []uint64, losses ...float64) (training.TrainingRun, [][]uint64) {
 	t.Helper()
-	h := training.Hyperparameters{Epochs: uint64(len(losses)), BatchSize: 1, CheckpointInterval: 1}
+	return removingOf(t, keep, 1, forked, losses...)
+}
+
+// removingOf is removing with a checkpoint every interval epochs, and one at the end.
+func removingOf(t *testing.T, keep training.Keep, interval uint64, forked []uint64, losses ...float64) (training.TrainingRun, [][]uint64) {
+	t.Helper()
+	h := training.Hyperparameters{Epochs: uint64(len(losses)), BatchSize: 1, CheckpointInterval: interval}
 	h.Keep = keep
 	run := training.TrainingRun{ID: "r", Session: training.TrainingSession{ID: "s", Hyperparameters: h, State: training.Running}}
 	var removed [][]uint64
@@ -22,6 +28,9 @@ func removing(t *testing.T, keep training.Keep, forked []uint64, losses ...float
 			training.EpochCompleted{Epoch: epoch, Step: 10 * epoch, Metrics: training.Metrics{ValLoss: loss}},
 			training.CheckpointCommitted{Checkpoint: training.Checkpoint{SessionID: "s", Epoch: epoch, Step: 10 * epoch}},
 		} {
+			if _, commits := e.(training.CheckpointCommitted); commits && epoch%interval != 0 && epoch != h.Epochs {
+				continue
+			}
 			var err error
 			if run, err = run.Apply(e); err != nil {
 				t.Fatal(err)
@@ -90,6 +99,24 @@ func TestWhatIsKeptOfARun(t *testing.T) {
 		if kept := run.Kept(); !slices.Contains(kept, best) || !slices.Contains(kept, last) {
 			t.Errorf("%s: the best or the last is gone", c.name)
 		}
+	}
+}
+
+// Those that are spread over a run need not lie where the epochs divide evenly.
+func TestCheckpointsAreSpreadWhateverTheirInterval(t *testing.T) {
+	falling := make([]float64, 400)
+	for i := range falling {
+		falling[i] = float64(900 - i)
+	}
+	run, _ := removingOf(t, training.Keep{}, 9, nil, falling...)
+	// From epochs 40, 80, 120 … on, the first; and the last ten.
+	want := []uint64{450, 810, 1260, 1620, 2070, 2430, 2880, 3240, 3330, 3420, 3510, 3600, 3690, 3780, 3870, 3960, 4000}
+	if got := stepsOf(run.Kept()); !slices.Equal(got, want) {
+		t.Errorf("%d are kept, want %d", got, want)
+	}
+	run, _ = removingOf(t, training.Keep{Every: 4}, 3, nil, falling[:20]...)
+	if got, want := stepsOf(run.Kept()), []uint64{60, 90, 120, 180, 200}; !slices.Equal(got, want) {
+		t.Errorf("%d are kept, want %d", got, want)
 	}
 }
 

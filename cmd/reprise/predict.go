@@ -82,8 +82,11 @@ func (env *environment) predict(ctx context.Context, q api.PredictRequest, forma
 	return orInterrupted(env.withService(ctx, func(ctx context.Context, s api.Service) error {
 		to := bufio.NewWriter(env.stdout)
 		var out predictionWriter
+		rows := 0
 		for part, err := range s.Predict(ctx, q) {
 			switch {
+			case err != nil && rows == 0: // nothing is written but a header
+				return asGiven(err, predictArguments()...)
 			case err != nil:
 				return errors.Join(asGiven(err, predictArguments()...), to.Flush())
 			case part.Head != nil:
@@ -101,6 +104,7 @@ func (env *environment) predict(ctx context.Context, q api.PredictRequest, forma
 				if err := out.write(p); err != nil {
 					return err
 				}
+				rows++
 			}
 		}
 		if out == nil {
@@ -133,17 +137,28 @@ func modelInWords(m api.UsedModel) string {
 	return fmt.Sprintf("run %s at step %s, after epoch %s%s", m.RunID, thousands(m.Step), thousands(m.Epoch), why)
 }
 
-// namedModel returns the model that an argument names: a bundle where there is such a file or
-// folder, or it looks like a path, otherwise that of a run.
+// namedModel returns the model that an argument names: a bundle where there is such a file, or
+// a folder with a manifest, or it looks like a path, otherwise that of a run.
 func namedModel(name string) api.TrainedModel {
 	var m api.TrainedModel
 	if here, err := os.Getwd(); err == nil { // if not, relative paths will not do either
 		m.Folder = api.Text(here)
 	}
-	if _, err := os.Stat(name); err == nil || filepath.Ext(name) == ".tar" || filepath.Base(name) != name {
+	if isBundle(name) || filepath.Ext(name) == ".tar" || filepath.Base(name) != name {
 		m.Bundle = api.Text(name)
 	} else {
 		m.Run = name
 	}
 	return m
+}
+
+// isBundle reports whether there is a file, or a folder that has a bundle: one that has not
+// may have the name of a run by chance.
+func isBundle(name string) bool {
+	info, err := os.Stat(name)
+	if err != nil || !info.IsDir() {
+		return err == nil
+	}
+	_, err = os.Stat(filepath.Join(name, "manifest.json"))
+	return err == nil
 }

@@ -151,6 +151,12 @@ func directory(r io.ReaderAt) (int, error) {
 		if order.Uint16(entry[2:]) == 3 { // 16 bits
 			value = uint64(order.Uint16(entry[8:]))
 		}
+		switch tag := order.Uint16(entry); tag {
+		case tagTileWidth, tagTileHeight:
+			if kind := order.Uint16(entry[2:]); order.Uint32(entry[4:]) != 1 || kind != 3 && kind != 4 {
+				return 1, damaged(errors.New("the size of its tiles is not a number")) // it would be elsewhere
+			}
+		}
 		switch order.Uint16(entry) {
 		case tagOrientation:
 			if value >= 1 && value <= 8 {

@@ -40,6 +40,7 @@ package imagefile
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -281,6 +282,20 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// untilEnded reads until a context has ended. Decoders read little at a time.
+type untilEnded struct {
+	ctx context.Context //nolint:containedctx // it lives no longer than the call that has it
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (u *untilEnded) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p[:min(len(p), 4096)])
+}
+
 // failed returns the error for that of a decoder.
 func (in *input) failed(err error) error {
 	switch {
@@ -408,13 +423,14 @@ func isGray(f Format, c image.Config, head []byte, r io.ReaderAt, size int64) (b
 }
 
 // Decode returns the pixels of a file, with one channel only where the file stores gray
-// without transparent pixels, and what it says of itself. It fails with an *Error.
-func Decode(content []byte) (p Pixels, info Info, err error) {
+// without transparent pixels, and what it says of itself. It fails with an *Error, and with
+// the error of the context soon after that has ended: a small file can take long.
+func Decode(ctx context.Context, content []byte) (p Pixels, info Info, err error) {
 	defer recovered(&err)
 	if info, err = Probe(bytes.NewReader(content), int64(len(content))); err != nil {
 		return Pixels{}, Info{}, err
 	}
-	in := &input{Reader: bytes.NewReader(content)}
+	in := &input{Reader: &untilEnded{ctx, bytes.NewReader(content)}}
 	picture, err := decode(info.Format, in)
 	if err != nil {
 		return Pixels{}, Info{}, in.failed(err)

@@ -2,6 +2,7 @@ package imagefile
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -105,7 +106,7 @@ func webP(width, height int, low, high uint8, isHigh func(x, y int) bool, exif [
 
 func mustDecode(t testing.TB, content []byte) (Pixels, Info) {
 	t.Helper()
-	p, info, err := Decode(content)
+	p, info, err := Decode(t.Context(), content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -434,7 +435,7 @@ func TestImagesAreTurnedAsExifSays(t *testing.T) {
 
 // problemOf returns what is wrong with a file; "" for nothing.
 func problemOf(content []byte) string {
-	_, _, err := Decode(content)
+	_, _, err := Decode(context.Background(), content)
 	if bad := new(Error); errors.As(err, &bad) {
 		return bad.One
 	}
@@ -463,7 +464,7 @@ func TestFilesThatAreNotReadSayWhy(t *testing.T) {
 			t.Errorf("%s: %s", f, got)
 		}
 		if got := problemOf(content[:len(content)/2]); got != "is truncated" && (f != TIFF || got != "cannot be decoded") {
-			_, _, err := Decode(content[:len(content)/2])
+			_, _, err := Decode(t.Context(), content[:len(content)/2])
 			t.Errorf("half a %s: %v", f, err)
 		}
 	}
@@ -530,7 +531,7 @@ func FuzzDecode(f *testing.F) {
 			if bad := new(Error); !errors.As(err, &bad) {
 				t.Fatalf("probe: %v", err)
 			}
-			if _, _, err := Decode(content); err == nil {
+			if _, _, err := Decode(t.Context(), content); err == nil {
 				t.Fatal("it decodes, although its header is refused")
 			}
 			return
@@ -541,7 +542,7 @@ func FuzzDecode(f *testing.F) {
 		if info.Height*info.Width > 1<<20 {
 			return // allowed, and slow
 		}
-		p, again, err := Decode(content)
+		p, again, err := Decode(t.Context(), content)
 		if err != nil {
 			if bad := new(Error); !errors.As(err, &bad) || bad.Fix == "" {
 				t.Fatalf("decode: %v", err)
@@ -558,4 +559,36 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("it has color, and its header says that it is gray")
 		}
 	})
+}
+
+// What a decoder would look up elsewhere in the file is not taken for a small number.
+func TestTheSizeOfTilesIsRefusedUnlessItIsANumber(t *testing.T) {
+	tiff := func(tag, kind uint16, count, value uint32) []byte {
+		raw := []byte{'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0}
+		raw = binary.LittleEndian.AppendUint16(raw, tag)
+		raw = binary.LittleEndian.AppendUint16(raw, kind)
+		raw = binary.LittleEndian.AppendUint32(raw, count)
+		return binary.LittleEndian.AppendUint32(raw, value)
+	}
+	for _, tag := range []uint16{tagTileWidth, tagTileHeight} {
+		for _, c := range []struct {
+			kind         uint16
+			count, value uint32
+			right        bool
+		}{{4, 1, 16, true}, {3, 1, 16, true}, {4, 2, 16, false}, {3, 0, 16, false}, {1, 1, 16, false}, {4, 1, MaxPixels + 1, false}} {
+			if _, err := directory(bytes.NewReader(tiff(tag, c.kind, c.count, c.value))); (err == nil) != c.right {
+				t.Errorf("tag %d, %+v: %v", tag, c, err)
+			}
+		}
+	}
+}
+
+func TestDecodingEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, f := range []Format{PNG, JPEG, GIF, BMP, TIFF} {
+		if _, _, err := Decode(ctx, encode(t, f, image.NewGray(image.Rect(0, 0, 8, 8)))); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v: %v", f, err)
+		}
+	}
 }

@@ -401,7 +401,7 @@ func (x *Execution) monitor(e *training.Evaluation) error {
 	case "accuracy":
 		e.Monitored = training.MonitoredOf(&e.ValAccuracy)
 	default:
-		f, err := x.Figures(training.Metrics{ValLoss: e.ValLoss, ValAccuracy: e.ValAccuracy})
+		f, err := x.validationFigures(training.Metrics{ValLoss: e.ValLoss, ValAccuracy: e.ValAccuracy})
 		if err != nil {
 			return err
 		}

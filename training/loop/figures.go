@@ -59,6 +59,16 @@ func (x *Execution) FiguresOn(ctx context.Context, split dataset.Split) (metrics
 	})
 }
 
+// validationFigures returns the figures on the validation split, where an evaluation gave
+// evaluated; none where a prediction is not finite.
+func (x *Execution) validationFigures(evaluated training.Metrics) (metrics.Figures, error) {
+	if x.data.Task() == dataset.NextToken {
+		return textFigures(x.data, evaluated)
+	}
+	f, _, err := x.figuresOn(dataset.Validation)
+	return f, err
+}
+
 // figuresOn returns the figures on a split, or why there are none.
 func (x *Execution) figuresOn(split dataset.Split) (f metrics.Figures, unavailable string, err error) {
 	f, err = figuresBy(x.data, split, func(do take) error { return x.predict(split, do) })

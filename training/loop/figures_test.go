@@ -310,3 +310,34 @@ func TestATestSplitThatIsOutOfScaleHasNoFigures(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 }
+
+// rowCounter is a trainer that counts the rows of each prediction.
+type rowCounter struct {
+	Trainer
+	rows map[int]int
+}
+
+func (c rowCounter) Predict(b nn.Batch, outputs []float32) error {
+	c.rows[b.Rows]++
+	return c.Trainer.Predict(b, outputs)
+}
+
+// The test split is measured once, at the end, also where a figure of the validation split
+// is measured after each epoch.
+func TestAMonitoredFigureIsNotMeasuredOnTheTestSplit(t *testing.T) {
+	session, data := heldOut(t, dataset.Classification, someAnimals, otherAnimals)
+	session.Hyperparameters.Monitor = "f1_macro"
+	x := trained(t, session, data, 0)
+	counter := rowCounter{x.trainer, map[int]int{}}
+	x.trainer = counter
+	const times = 4
+	for range times {
+		if _, err := x.Evaluate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	validation, test := data.Len(dataset.Validation), data.Len(dataset.Test)
+	if validation == test || counter.rows[validation] != times || len(counter.rows) != 1 {
+		t.Errorf("%d validation and %d test rows; predictions by their rows: %v", validation, test, counter.rows)
+	}
+}
