@@ -207,16 +207,11 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 		}
 		return err
 	}
-	for _, command := range []queue.Command{queue.Prepare{}, queue.Queue{Estimate: estimate}} {
-		decided, err := job.Decide(command)
-		if err != nil {
-			return err
-		}
-		for _, e := range decided {
-			job = job.Apply(e)
-		}
-		c.Events = append(c.Events, decided...)
+	decided, err := decideAll(job, queue.Prepare{}, queue.Queue{Estimate: estimate})
+	if err != nil {
+		return err
 	}
+	c.Events = append(c.Events, decided...)
 	var record journal.JobRecord
 	var run journal.RunRecord
 	err = b.whileNoneIsSubmitted(func() error {
@@ -448,18 +443,30 @@ func (h *Host) Annotate(ctx context.Context, id queue.JobID, c queue.Annotate) e
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	return h.commandAny(ctx, id, c)
+	return h.commandAny(ctx, id, func(*hostedJob) ([]queue.Command, error) { return []queue.Command{c}, nil })
 }
 
-// Delete records that the files of the run of a job that has ended are not needed any more.
-// The caller removes them then. It fails with fault.Conflict for a job that has not ended,
-// and for a run that forks need.
+// Delete records that the files of the run of a job are not needed any more, and cancels a
+// job that waits to be resumed. The caller removes the files then. It fails with
+// fault.Conflict, and records nothing, for a job that is under way, and for a run that forks
+// need.
 func (h *Host) Delete(ctx context.Context, id queue.JobID) error {
-	return h.commandAny(ctx, id, queue.Delete{}, func() error { // no fork begins meanwhile
-		if run := h.run(training.RunID(id)); run != nil && !run.resting() {
-			return fault.New(fault.Conflict, "run %s is still ending; try again", id)
+	return h.commandAny(ctx, id, func(j *hostedJob) ([]queue.Command, error) { // no fork begins meanwhile
+		state, run := j.job().State(), h.run(training.RunID(id))
+		switch {
+		case !j.atRest() && !state.Ended() && state != queue.StatePaused:
+			return nil, fault.New(fault.Conflict, "run %s is under way: what is under way is not deleted; cancel it first", id)
+		case !j.atRest(), run != nil && !run.resting():
+			return nil, fault.New(fault.Conflict, "run %s is still ending; try again", id)
 		}
-		return CheckNoForks(ctx, h.config.Store, training.RunID(id))
+		if err := CheckNoForks(ctx, h.config.Store, training.RunID(id)); err != nil {
+			return nil, err
+		}
+		if state.Ended() {
+			return []queue.Command{queue.Delete{}}, nil
+		}
+		why := queue.Cause{Code: queue.CauseUser, Message: "it is deleted"}
+		return []queue.Command{queue.Cancel{Cause: why}, queue.Delete{}}, nil
 	})
 }
 
@@ -482,37 +489,38 @@ func CheckNoForks(ctx context.Context, store eventstore.Store, id training.RunID
 	return nil
 }
 
-// commandAny gives a job a command that fits also those that have ended, unless check fails
-// while no job is submitted.
-func (h *Host) commandAny(ctx context.Context, id queue.JobID, c queue.Command, check ...func() error) error {
+// commandAny gives a job commands, which may also fit those that have ended: all of them, or
+// none. No job is submitted meanwhile.
+func (h *Host) commandAny(ctx context.Context, id queue.JobID, of func(*hostedJob) ([]queue.Command, error)) error {
 	b := h.jobs
-	if _, err := b.find(ctx, id); err != nil {
-		return err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, err := b.findLocked(ctx, id); err != nil {
+		return err
+	}
 	if b.closed {
 		return ErrHostClosed
 	}
-	if _, err := b.target(ctx, id); err != nil {
+	j, err := b.target(ctx, id)
+	if err != nil {
 		return err
 	}
-	for _, check := range check {
-		if err := check(); err != nil {
-			return err
-		}
+	defer b.advance()
+	if err := b.revive(j); err != nil {
+		return err
 	}
-	if j := b.live[id]; j != nil {
-		if err := b.revive(j); err != nil {
-			return err
-		}
-		return b.decide(j, c)
+	commands, err := of(j)
+	if err != nil {
+		return err
+	}
+	if b.live[id] != nil {
+		return b.decide(j, commands...)
 	}
 	record, err := b.log.Load(ctx, id)
 	if err != nil {
 		return err
 	}
-	events, err := record.Job.Decide(c)
+	events, err := decideAll(record.Job, commands...)
 	if err != nil || len(events) == 0 {
 		return err
 	}
@@ -525,6 +533,21 @@ func (h *Host) commandAny(ctx context.Context, id queue.JobID, c queue.Command, 
 		h.jobRecorded(training.RunID(id), e)
 	}
 	return nil
+}
+
+// decideAll returns what follows if a job is given commands one after the other.
+func decideAll(job queue.Job, commands ...queue.Command) (events []queue.JobEvent, err error) {
+	for _, c := range commands {
+		decided, err := job.Decide(c)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range decided {
+			job = job.Apply(e)
+		}
+		events = append(events, decided...)
+	}
+	return events, nil
 }
 
 // command gives a job a command, nil for none, and does something with it if it fits.

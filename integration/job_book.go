@@ -184,12 +184,12 @@ func (b *jobBook) sorted() []*hostedJob {
 	return all
 }
 
-// decide gives a job a command, records what follows, and does what is to be done then.
+// decide gives a job commands, records what follows, and does what is to be done then.
 // Nobody else writes to the job: a conflict means that an append that seemed to fail did
 // not, and the book is behind the log.
-func (b *jobBook) decide(j *hostedJob, c queue.Command) error {
+func (b *jobBook) decide(j *hostedJob, commands ...queue.Command) error {
 	for again := false; ; again = true {
-		events, err := j.job().Decide(c)
+		events, err := decideAll(j.job(), commands...)
 		if err != nil || len(events) == 0 {
 			return err
 		}

@@ -71,20 +71,24 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	if err != nil {
 		return answer, err
 	}
-	for _, id := range q.RunIDs {
-		if err := h.isFree(ctx, id); err != nil {
-			return answer, err
-		}
-	}
-	newID := s.idsFrom(q.RunIDs)
-	if group {
-		answer.Runs, err = h.retryGroup(ctx, q.Group, newID, order)
-		return answer, err
-	}
 	if q.Selects() {
 		if names, err = h.withoutRetried(ctx, names); err != nil {
 			return answer, err
 		}
+	}
+	ids := q.RunIDs
+	if !group { // the caller may have drawn more than are used
+		ids = ids[:min(len(ids), len(names))]
+	}
+	for _, id := range ids {
+		if err := h.isFree(ctx, id); err != nil {
+			return answer, err
+		}
+	}
+	newID := s.idsFrom(ids)
+	if group {
+		answer.Runs, err = h.retryGroup(ctx, q.Group, newID, order)
+		return answer, err
 	}
 	// In the order of their submission, the retry of a run comes before those that are to
 	// run after it; the answer has the order of the request.

@@ -108,11 +108,6 @@ func (h *hosting) deleteRun(ctx context.Context, out *api.DeletedRun) error {
 		if err := refuseDeletion(described); err != nil {
 			return err
 		}
-		if !record.Job.State().Ended() { // nobody could resume it any more
-			if err := h.host.Cancel(ctx, integration.Target{Job: job}, "it is deleted"); err != nil {
-				return err
-			}
-		}
 		if err := h.host.Delete(ctx, job); err != nil {
 			return err
 		}

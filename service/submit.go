@@ -221,12 +221,14 @@ func checkRunIDs(q api.SubmitRequest) error {
 // eachRunID fails for ids that runs cannot have, or not each one.
 func eachRunID(ids []training.RunID) error {
 	var errs []error
+	seen := make(map[training.RunID]bool, len(ids))
 	for i, id := range ids {
 		field := fmt.Sprintf("run_ids[%d]", i)
 		errs = append(errs, checkRunID(field, id))
-		if slices.Contains(ids[:i], id) {
+		if seen[id] {
 			errs = append(errs, &fault.FieldError{Field: field, Value: string(id), Problem: "is there twice", Fix: "give each run an id of its own"})
 		}
+		seen[id] = true
 	}
 	return joined(errs)
 }

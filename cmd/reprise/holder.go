@@ -47,7 +47,7 @@ type guestService struct {
 type asked struct {
 	runs []askedRun
 	// retried are the runs that were named to be tried again.
-	retried []string
+	retried []training.RunID
 	// answered says that the holder has answered that it has recorded a run.
 	answered bool
 }
@@ -102,20 +102,23 @@ func (g guestService) Retry(ctx context.Context, r api.RetryRequest) (api.Comman
 	n := len(r.Runs)
 	if n == 0 { // of those that there are; the service draws ids for more
 		for _, run := range list.Runs {
-			if run.Job != nil && run.Job.State.Ended() {
+			if (r.All || r.Fits(run)) && run.Job != nil && run.Job.State.Ended() {
 				n++
 			}
 		}
 	}
 	for _, name := range r.Runs {
-		if name == "latest" {
+		id := idOf(list.Runs, strings.TrimSpace(name))
+		if id == "latest" {
 			latest, err := g.Service.Run(ctx, api.RunRequest{Run: name})
 			if err != nil {
 				return api.Commanded{}, err
 			}
-			name = string(latest.Details.RunID)
+			id = latest.Details.RunID
 		}
-		g.asked.retried = append(g.asked.retried, name)
+		if !slices.Contains(g.asked.retried, id) {
+			g.asked.retried = append(g.asked.retried, id)
+		}
 	}
 	for range n {
 		r.RunIDs = append(r.RunIDs, g.asked.draw(g.newRunID, ""))
@@ -123,6 +126,22 @@ func (g guestService) Retry(ctx context.Context, r api.RetryRequest) (api.Comman
 	answer, err := g.Service.Retry(ctx, r)
 	g.asked.answered = err == nil && len(answer.Runs) > 0
 	return answer, err
+}
+
+// idOf returns the id of the run that a name means: an id, what the run is called, or the
+// beginning of an id. A name that no run of the list has is the whole id of a deleted one,
+// or the service refuses it.
+func idOf(list []api.Run, name string) training.RunID {
+	for _, means := range []func(api.Run) bool{
+		func(r api.Run) bool { return string(r.RunID) == name },
+		func(r api.Run) bool { return r.Name == name },
+		func(r api.Run) bool { return strings.HasPrefix(string(r.RunID), name) },
+	} {
+		if at := slices.IndexFunc(list, means); at >= 0 && name != "" {
+			return list[at].RunID
+		}
+	}
+	return training.RunID(name)
 }
 
 // Follow implements api.Service. A follower waits for a holder that is stopped for a
@@ -237,7 +256,7 @@ func servesOthers(command string) bool {
 // onlyRecords reports whether a process that holds the data directory with this command
 // records something for others and lets go of it at once.
 func onlyRecords(command string) bool {
-	return isOneOf(command, "runs cancel", "runs pause", "runs priority")
+	return isOneOf(command, "runs annotate", "runs cancel", "runs delete", "runs pause", "runs priority")
 }
 
 func isOneOf(command string, commands ...string) bool {
@@ -428,7 +447,8 @@ func isRecorded(list []api.Run, id training.RunID) bool {
 
 // describeAsked says which of the runs that were asked for are recorded, and what to do.
 func (env *environment) describeAsked(own *asked, list []api.Run, gone bool) string {
-	var named, ids, missing, retries []string
+	var named, ids, missing []string
+	var retries []training.RunID
 	for _, asked := range own.runs {
 		at := slices.IndexFunc(list, func(r api.Run) bool { return r.RunID == asked.id })
 		if at < 0 {
@@ -440,7 +460,7 @@ func (env *environment) describeAsked(own *asked, list []api.Run, gone bool) str
 		name := "run " + string(asked.id)
 		if of := list[at].Job; of != nil && of.RetryOf != "" {
 			name += " (retry of " + string(of.RetryOf) + ")"
-			retries = append(retries, string(of.RetryOf))
+			retries = append(retries, training.RunID(of.RetryOf))
 		} else if len(own.runs) > 1 && asked.file != "" {
 			name += " (" + asked.file + ")"
 		}
@@ -453,8 +473,8 @@ func (env *environment) describeAsked(own *asked, list []api.Run, gone bool) str
 		return "; it has recorded no run yet; before you run the command again, see whether it has with: " + env.commandLine("runs list")
 	}
 	for _, of := range own.retried {
-		if !slices.ContainsFunc(retries, func(id string) bool { return strings.HasPrefix(id, of) }) {
-			missing = append(missing, "a retry of "+of)
+		if !slices.Contains(retries, of) {
+			missing = append(missing, "a retry of "+string(of))
 		}
 	}
 	them := "it"

@@ -11,16 +11,23 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"reprise/api"
 	"reprise/fault"
 	"reprise/internal/flock"
+	"reprise/queue"
 	"reprise/server"
+	"reprise/training"
 )
 
 func TestDetachIsRefusedWhereNobodyTrains(t *testing.T) {
@@ -42,7 +49,7 @@ func TestAHolderThatOnlyRecordsIsWaitedForAndNotCalled(t *testing.T) {
 	env := &environment{program: "reprise", dataDir: t.TempDir(), getenv: func(string) string { return "" }, now: func() time.Time { return now }}
 	w, err := env.workspace()
 	must1(t, err)
-	for _, command := range []string{"cancel a", "pause --all", "priority latest"} {
+	for _, command := range []string{"annotate a --tag b", "cancel a", "delete a", "pause --all", "priority latest"} {
 		holder := flock.Info{PID: os.Getpid(), Command: "reprise runs " + command, StartedAt: now}
 		lock, err := flock.Acquire(w.LockPath(), holder)
 		must1(t, err)
@@ -106,7 +113,7 @@ func TestWhatWasRecordedBeforeACutIsSaidFileByFile(t *testing.T) {
 		{&asked{runs: []askedRun{{"a", "a.yaml"}}}, true, "; it has recorded run a; resume it with:\n  reprise runs resume a"},
 		{&asked{runs: []askedRun{{"b", "b.yaml"}}}, false,
 			"; it has recorded no run yet; before you run the command again, see whether it has with: reprise runs list"},
-		{&asked{runs: []askedRun{{"x", ""}, {"y", ""}}, retried: []string{"v", "w"}}, true,
+		{&asked{runs: []askedRun{{"x", ""}, {"y", ""}}, retried: []training.RunID{"v", "w"}}, true,
 			"; it has recorded run x (retry of w), and not: a retry of v; ask for what is missing again; resume it with:\n  reprise runs resume x"},
 		{&asked{}, true, "; run the command again"},
 	} {
@@ -208,6 +215,135 @@ func TestNoticesAreNotRepeated(t *testing.T) {
 	want := strings.Repeat("reprise: note: the classes are alike\n", 2) + "reprise: warning: the log is old\n"
 	if stderr.String() != want {
 		t.Errorf("%q, want %q", stderr.String(), want)
+	}
+}
+
+// retrying is a service that has runs, and notes what it is asked to retry.
+type retrying struct {
+	api.Service
+	runs []api.Run
+	got  *api.RetryRequest
+}
+
+func (s retrying) Runs(context.Context, api.RunsRequest) (api.RunList, error) {
+	return api.RunList{Runs: s.runs}, nil
+}
+
+func (s retrying) Run(context.Context, api.RunRequest) (r api.RunReport, _ error) {
+	r.Details.RunID = s.runs[len(s.runs)-1].RunID
+	return r, nil
+}
+
+func (s retrying) Retry(_ context.Context, r api.RetryRequest) (api.Commanded, error) {
+	*s.got = r
+	return api.Commanded{}, nil
+}
+
+// A command knows which runs it has asked to be retried, however they were named, and draws
+// ids only for those that can be meant.
+func TestARetryIsKnownByTheIDsOfItsRuns(t *testing.T) {
+	list := make([]api.Run, 4)
+	for i, id := range []training.RunID{"2026-a", "2026-ab", "2027-b", "2027-c"} {
+		list[i].RunID, list[i].Job = id, &api.Job{State: queue.StateCancelled, Group: "other"}
+	}
+	list[0].Name, list[1].Name = "2027", "baseline"
+	list[1].Job.Group, list[2].Job.Group = "sweep", "sweep"
+	list[1].Tags = []string{"paper"}
+	list[3].Job.State = queue.StateRunning
+	for _, c := range []struct {
+		target api.Target
+		want   []training.RunID
+		ids    int
+	}{
+		{api.Target{Runs: []string{"baseline"}}, []training.RunID{"2026-ab"}, 1},
+		{api.Target{Runs: []string{"2026-a"}}, []training.RunID{"2026-a"}, 1}, // the beginning of two, and the whole of one
+		{api.Target{Runs: []string{"2027"}}, []training.RunID{"2026-a"}, 1},   // a name comes before the beginning of an id
+		{api.Target{Runs: []string{"2027-b", "latest", " baseline ", "2026-ab"}}, []training.RunID{"2027-b", "2027-c", "2026-ab"}, 4},
+		{api.Target{Runs: []string{"2025-deleted"}}, []training.RunID{"2025-deleted"}, 1},
+		{api.Target{Group: "sweep"}, nil, 2},
+		{api.Target{Tags: []string{"paper"}}, nil, 1},
+		{api.Target{All: true}, nil, 3},
+	} {
+		own, got, drawn := &asked{}, api.RetryRequest{}, 0
+		g := guestService{Service: retrying{runs: list, got: &got}, asked: own, newRunID: func() training.RunID {
+			drawn++
+			return training.RunID(strconv.Itoa(drawn))
+		}}
+		_, err := g.Retry(t.Context(), api.RetryRequest{Target: c.target})
+		must1(t, err)
+		if !slices.Equal(own.retried, c.want) || len(got.RunIDs) != c.ids {
+			t.Errorf("%+v: retries %q with %d ids, want %q with %d", c.target, own.retried, len(got.RunIDs), c.want, c.ids)
+		}
+	}
+}
+
+// Whoever waits until a holder lets go has to know every command that only records.
+func TestEveryCommandThatOnlyRecordsIsKnown(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	must1(t, err)
+	calls, records := map[string][]string{}, map[string]bool{} // by function
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		must1(t, err)
+		for _, d := range tree.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				name := ""
+				switch called := call.Fun.(type) {
+				case *ast.Ident:
+					name = called.Name
+				case *ast.SelectorExpr:
+					name = called.Sel.Name
+				}
+				calls[f.Name.Name] = append(calls[f.Name.Name], name)
+				for _, argument := range call.Args {
+					if access, ok := argument.(*ast.Ident); ok && access.Name == "recording" && name == "withServiceFor" {
+						records[f.Name.Name] = true
+					}
+				}
+				return true
+			})
+		}
+	}
+	var reaches func(name string, seen map[string]bool) bool
+	reaches = func(name string, seen map[string]bool) bool {
+		if seen[name] {
+			return false
+		}
+		seen[name] = true
+		return records[name] || slices.ContainsFunc(calls[name], func(called string) bool {
+			another := strings.HasPrefix(called, "new") && strings.HasSuffix(called, "Command")
+			return !another && reaches(called, seen)
+		})
+	}
+	found := 0
+	everyCommand(func(c *cobra.Command) {
+		if c.RunE == nil || c.HasSubCommands() {
+			return
+		}
+		name := runtime.FuncForPC(reflect.ValueOf(c.RunE).Pointer()).Name() // reprise/cmd/reprise.newX.func1, or (*environment).x.func1
+		_, name, _ = strings.Cut(name[strings.LastIndex(name, "/")+1:], ".")
+		name, _, _ = strings.Cut(strings.TrimPrefix(name, "(*environment)."), ".")
+		want := reaches(name, map[string]bool{})
+		if want {
+			found++
+		}
+		if got := onlyRecords(c.CommandPath() + " latest"); got != want {
+			t.Errorf("%s (%s): only records %v, want %v", c.CommandPath(), name, got, want)
+		}
+	})
+	if found == 0 {
+		t.Error("no command was found: the test looks for the wrong names")
 	}
 }
 
