@@ -338,14 +338,16 @@ func dataHint(line int, header []string) string {
 }
 
 // listColumns lists the names of columns, only the first if there are many.
-func listColumns(header []string) string {
-	const most = 20
+func listColumns(header []string) string { return listFirst(header, 20, quote) }
+
+// listFirst lists the first of some names, and says how many more there are.
+func listFirst(names []string, most int, show func(string) string) string {
 	shown := make([]string, 0, most)
-	for _, name := range header[:min(len(header), most)] {
-		shown = append(shown, quote(name))
+	for _, name := range names[:min(len(names), most)] {
+		shown = append(shown, show(name))
 	}
 	list := strings.Join(shown, ", ")
-	if more := len(header) - len(shown); more > 0 {
+	if more := len(names) - len(shown); more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
 	return list

@@ -83,57 +83,14 @@ func (d *Dataset) Fingerprint() string { return d.fingerprint }
 
 func (d *Dataset) computeFingerprint() (string, error) {
 	w := fingerprintWriter{Hash: sha256.New()}
-	if d.images != nil {
-		w.text("reprise.dataset.v4")
-		w.text(string(d.Task()))
-		w.text(d.document.hash)
-		w.text(d.images.content)
-		w.samples(d)
-		w.flush()
-		return hex.EncodeToString(w.Sum(nil)), nil
-	}
-	if d.table != nil {
-		w.text("reprise.dataset.v3")
-		w.text(string(d.Task()))
-		w.text(d.document.hash)
-		w.text(d.table.content)
-		w.samples(d)
-		w.flush()
-		return hex.EncodeToString(w.Sum(nil)), nil
-	}
-	switch task := d.Task(); task {
-	case Classification:
-		w.text("reprise.dataset.v1")
-		w.shape(d.shape)
-		w.number(uint64(len(d.classNames)))
-		for _, name := range d.classNames {
-			w.text(name)
-		}
-		w.samples(d)
-	case Regression:
-		w.text("reprise.dataset.v2")
-		w.text(string(task))
-		w.shape(d.shape)
-		w.number(uint64(len(d.targets)))
-		for _, t := range d.targets {
-			w.number(math.Float64bits(t.Mean))
-			w.number(math.Float64bits(t.StandardDeviation))
-		}
-		w.samples(d)
-	case NextToken:
-		w.text("reprise.dataset.v2")
-		w.text(string(task))
-		form, err := tokenizer.Marshal(d.text.tokenizer)
-		if err != nil {
+	switch {
+	case d.images != nil:
+		w.fitted(d, "reprise.dataset.v4", d.images.content)
+	case d.table != nil:
+		w.fitted(d, "reprise.dataset.v3", d.table.content)
+	default:
+		if err := w.plain(d); err != nil {
 			return "", err
-		}
-		w.text(string(form))
-		w.number(uint64(d.text.context))
-		for _, tokens := range d.text.tokens {
-			w.number(uint64(len(tokens)))
-			for _, token := range tokens {
-				w.number(uint64(token))
-			}
 		}
 	}
 	w.flush()
@@ -168,6 +125,56 @@ func (w *fingerprintWriter) shape(shape tensor.Shape) {
 	for _, n := range shape {
 		w.number(uint64(n))
 	}
+}
+
+// fitted writes what a data set with a preprocessing document is: the form of the rest, the
+// document, the content of its files, and the samples.
+func (w *fingerprintWriter) fitted(d *Dataset, form, content string) {
+	w.text(form)
+	w.text(string(d.Task()))
+	w.text(d.document.hash)
+	w.text(content)
+	w.samples(d)
+}
+
+// plain writes what a data set without one is.
+func (w *fingerprintWriter) plain(d *Dataset) error {
+	switch task := d.Task(); task {
+	case Classification:
+		w.text("reprise.dataset.v1")
+		w.shape(d.shape)
+		w.number(uint64(len(d.classNames)))
+		for _, name := range d.classNames {
+			w.text(name)
+		}
+		w.samples(d)
+	case Regression:
+		w.text("reprise.dataset.v2")
+		w.text(string(task))
+		w.shape(d.shape)
+		w.number(uint64(len(d.targets)))
+		for _, t := range d.targets {
+			w.number(math.Float64bits(t.Mean))
+			w.number(math.Float64bits(t.StandardDeviation))
+		}
+		w.samples(d)
+	case NextToken:
+		w.text("reprise.dataset.v2")
+		w.text(string(task))
+		form, err := tokenizer.Marshal(d.text.tokenizer)
+		if err != nil {
+			return err
+		}
+		w.text(string(form))
+		w.number(uint64(d.text.context))
+		for _, tokens := range d.text.tokens {
+			w.number(uint64(len(tokens)))
+			for _, token := range tokens {
+				w.number(uint64(token))
+			}
+		}
+	}
+	return nil
 }
 
 // samples writes how values are scaled, and the samples of all splits.

@@ -418,7 +418,7 @@ func (f *imageFolder) notes() []string {
 		notes = append(notes, fmt.Sprintf("%s has no folder val: a part of the images in %s is for validation; those in %s are not seen in training", filepath.Base(f.path), f.folders[Train], f.folders[Test]))
 	}
 	if len(f.unused) > 0 {
-		notes = append(notes, "not used, beside the folders of the splits: "+cutList(f.unused))
+		notes = append(notes, "not used, beside the folders of the splits: "+listFirst(f.unused, 8, showPath))
 	}
 	if n := len(f.left); n == 1 {
 		notes = append(notes, "left out: 1 file that is not an image, "+showPath(f.left[0]))
@@ -426,20 +426,6 @@ func (f *imageFolder) notes() []string {
 		notes = append(notes, fmt.Sprintf("left out: %d files that are not images, the first of them %s", n, showPath(f.left[0])))
 	}
 	return notes
-}
-
-// cutList lists the first of some names.
-func cutList(names []string) string {
-	const most = 8
-	shown := make([]string, 0, most)
-	for _, name := range names[:min(len(names), most)] {
-		shown = append(shown, showPath(name))
-	}
-	text := strings.Join(shown, ", ")
-	if more := len(names) - len(shown); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
 }
 
 // walkImages calls image for each file in a folder and below that has the ending or the
