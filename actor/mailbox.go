@@ -157,9 +157,9 @@ type queue[M any] struct {
 // queueExtra holds what few queues need.
 type queueExtra[M any] struct {
 	waiters []chan struct{} // senders that wait for room
-	gone    chan struct{}   // closed once told is set; nil until somebody asks
+	gone    chan struct{}   // closed once told is true; nil until somebody asks
 	cause   error           // why it was closed
-	told    bool            // the watchers, that it was closed
+	told    bool            // whether the watchers have been told that it was closed
 	// watchers are the watches of this actor; watching are its watches of others.
 	watchers, watching map[*Watching]struct{}
 	notices            []notice[M] // of watches; they need no room
@@ -528,7 +528,7 @@ func (q *queue[M]) close(cause error) []M {
 	return left
 }
 
-// done returns a channel that is closed once the queue is, and the watchers are told.
+// done returns a channel that is closed once the queue is closed and the watchers have been told.
 func (q *queue[M]) done() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -65,18 +64,14 @@ func loadImages(ctx context.Context, at string, files []imageSource, o ImageOpti
 	if err != nil {
 		return nil, err
 	}
-	for i, err := range failed {
-		if err != nil {
-			problems.add(files[i].name, err)
-		}
-	}
+	problems.addAll(files, failed)
 	if errs = append(errs, problems.errors(at)...); len(errs) > 0 {
 		return nil, joinAll(errs)
 	}
-	content := sha256.New()
+	content := fingerprintWriter{Hash: sha256.New()}
 	for i, file := range files {
-		_ = binary.Write(content, binary.LittleEndian, uint64(len(file.name)))
-		_, _ = io.WriteString(content, file.name) // a hash never fails
+		content.text(file.name)
+		content.flush()
 		content.Write(hashes[i][:])
 	}
 	all.content = hex.EncodeToString(content.Sum(nil))
@@ -160,37 +155,40 @@ func probeImage(path string) (imagefile.Info, error) {
 	return imagefile.Probe(f, size)
 }
 
-// decodeImage returns the pixels of a file. It fails once the context has ended.
-func decodeImage(ctx context.Context, path string) (imagefile.Pixels, imagefile.Info, error) {
+// decodeImage returns the pixels of a file, of which probeImage returned want. It fails once
+// the context has ended.
+func decodeImage(ctx context.Context, path string, want imagefile.Info) (none imagefile.Pixels, err error) {
 	f, size, err := openImage(path)
 	if err != nil {
-		return imagefile.Pixels{}, imagefile.Info{}, err
+		return none, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	if size > imagefile.MaxFileBytes {
-		return imagefile.Pixels{}, imagefile.Info{}, problemChanged()
+		return none, problemChanged()
 	}
 	content := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
 	if _, err := content.ReadFrom(io.LimitReader(f, size)); err != nil {
-		return imagefile.Pixels{}, imagefile.Info{}, err
+		return none, err
 	}
-	return imagefile.Decode(ctx, content.Bytes())
+	p, now, err := imagefile.Decode(ctx, content.Bytes())
+	if err == nil && now != want {
+		err = problemChanged()
+	}
+	return p, err
 }
 
 // load reads image i, and returns the hash of its pixels before resizing. They are kept if
 // memory was allocated for them.
 func (all *loadedImages) load(ctx context.Context, file imageSource, info imagefile.Info, i int) (hash [sha256.Size]byte, err error) {
-	p, now, err := decodeImage(ctx, file.path)
+	p, err := decodeImage(ctx, file.path, info)
 	if err != nil {
 		return hash, err
 	}
-	if now != info {
-		return hash, problemChanged()
-	}
-	sum := sha256.New()
+	sum := fingerprintWriter{Hash: sha256.New()}
 	for _, n := range []int{p.Height, p.Width, p.Channels} {
-		_ = binary.Write(sum, binary.LittleEndian, uint64(n)) // a hash never fails
+		sum.number(uint64(n))
 	}
+	sum.flush()
 	sum.Write(p.Data)
 	sum.Sum(hash[:0])
 	if all.raw != nil {

@@ -40,7 +40,7 @@ type imageFolder struct {
 	unused   []string // folders beside those of the splits
 }
 
-// isHidden reports whether a file or folder is of the system that it was kept on.
+// isHidden reports whether a file or folder is hidden, or was left by an operating system.
 func isHidden(name string) bool {
 	switch strings.ToLower(name) {
 	case "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "@eadir", "$recycle.bin":
@@ -190,25 +190,26 @@ func (f *imageFolder) find(ctx context.Context) error {
 		return unreadable(f.path, err)
 	}
 	var of [splits][]string
-	others := 0
+	var others []string
 	for _, name := range folders {
 		if s, ok := splitOf(name); ok {
 			of[s] = append(of[s], name)
 		} else {
-			others++
+			others = append(others, name)
 		}
+	}
+	for _, name := range images {
+		f.problems.add(name, problemBeside())
 	}
 	held := len(of[Validation]) + len(of[Test])
 	if len(of[Train]) == 0 || held == 0 && len(folders) > 1 {
-		if held > 0 && others == 0 {
+		if held > 0 && len(others) == 0 {
 			return &DataError{File: f.path, Problem: "has no folder train beside " + strings.Join(folders, " and "), Fix: "put the images for training, by class, into a folder called train"}
-		}
-		for _, name := range images {
-			f.problems.add(name, problemBeside())
 		}
 		err = f.findClasses(ctx, "", Train, folders)
 	} else {
-		err = f.findSplits(ctx, folders, of, images)
+		f.unused = others
+		err = f.findSplits(ctx, of)
 	}
 	if err != nil {
 		return err
@@ -217,15 +218,7 @@ func (f *imageFolder) find(ctx context.Context) error {
 }
 
 // findSplits finds the images of each split in its folder.
-func (f *imageFolder) findSplits(ctx context.Context, folders []string, of [splits][]string, images []string) error {
-	for _, name := range images {
-		f.problems.add(name, problemBeside())
-	}
-	for _, name := range folders {
-		if _, ok := splitOf(name); !ok {
-			f.unused = append(f.unused, name)
-		}
-	}
+func (f *imageFolder) findSplits(ctx context.Context, of [splits][]string) error {
 	for s, names := range of {
 		if len(names) > 1 {
 			return &DataError{File: f.path, Value: "the folders " + strings.Join(names, " and "), Problem: fmt.Sprintf("are both for the %v split", Split(s)), Fix: "keep one of them"}

@@ -69,7 +69,7 @@ const inputChunk = 256
 // takes it: of a folder, in which the images may lie at any depth, in the order of a
 // data set; of a file of an image; or of a file of IDX or CIFAR-10, as ReadImages reads it.
 //
-// It holds some hundred images at a time, but for those of IDX and CIFAR-10. It fails with
+// It holds a few hundred images at a time, but for those of IDX and CIFAR-10. It fails with
 // a *DataError for files that cannot be used, all of them at once as far as their headers
 // tell, a *fault.FieldError for what the model does not take, and the errors of emit.
 func EachImage(ctx context.Context, path string, p preprocess.Pixels, emit func(InputImage) error) error {
@@ -181,35 +181,22 @@ func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.
 	if err != nil {
 		return err
 	}
-	for i, err := range failed {
-		if err != nil {
-			problems.add(files[i].name, err)
-		}
-	}
+	problems.addAll(files, failed)
 	room := newPixelRoom()
 	for from := 0; from < len(files) && len(problems) == 0; from += inputChunk {
 		chunk := files[from:min(from+inputChunk, len(files))]
 		pixels := make([][]byte, len(chunk))
 		err := eachImage(ctx, at, len(chunk), func(i int) {
 			defer room.take(infos[from+i])()
-			image, info, err := decodeImage(ctx, chunk[i].path)
-			switch {
-			case err != nil:
-				failed[from+i] = err
-			case info != infos[from+i]:
-				failed[from+i] = problemChanged()
-			default:
+			image, err := decodeImage(ctx, chunk[i].path, infos[from+i])
+			if failed[from+i] = err; err == nil {
 				pixels[i] = fitImage(image, shape).Data
 			}
 		})
 		if err != nil {
 			return err
 		}
-		for i, file := range chunk {
-			if err := failed[from+i]; err != nil {
-				problems.add(file.name, err)
-			}
-		}
+		problems.addAll(chunk, failed[from:])
 		for i := 0; i < len(chunk) && len(problems) == 0; i++ {
 			if err := emit(InputImage{Name: chunk[i].name, Pixels: pixels[i]}); err != nil {
 				return err

@@ -42,5 +42,5 @@ func (o ImageOptions) check() []error {
 	return errs
 }
 
-// line returns the line of a request that asks for a size.
+// sizeLine returns the line of a request that asks for a size.
 func sizeLine(size [2]int) string { return fmt.Sprintf("image: {size: [%d, %d]}", size[0], size[1]) }

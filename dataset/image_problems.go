@@ -74,6 +74,15 @@ func (p imageProblems) add(name string, err error) {
 	p[bad.One].count++
 }
 
+// addAll adds what is wrong with files, of which failed has an error or nil for each.
+func (p imageProblems) addAll(files []imageSource, failed []error) {
+	for i, file := range files {
+		if err := failed[i]; err != nil {
+			p.add(file.name, err)
+		}
+	}
+}
+
 // errors returns an error for each kind of problem of the files in a folder or a table.
 func (p imageProblems) errors(at string) []error {
 	list := make([]error, 0, len(p))

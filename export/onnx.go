@@ -21,7 +21,7 @@ type graph struct {
 	layouts layouts
 	weights map[string]tensor.Tensor
 	have    map[string]bool // initializers, by name
-	text    string          // which tokens of the text at hand are no padding, [N, T]
+	text    string          // which tokens of the current text are not padding, [N, T]
 }
 
 // normEpsilon is what every normalisation adds to the variance; see package nn.

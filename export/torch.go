@@ -97,7 +97,7 @@ func depthwise(t tensor.Tensor) tensor.Tensor {
 // module writes the code of a module.
 type module struct {
 	used map[string]bool // classes of partsSource
-	text bool            // within a text, whose padding counts nothing
+	text bool            // within a text, whose padding does not count
 }
 
 // python returns the source of a module that builds the model and loads its weights.

@@ -32,9 +32,9 @@ func (f File) open(ctx context.Context) (table.Reader, error) {
 // onlyImages refuses what is for tables.
 func (f File) onlyImages() error {
 	var errs []error
-	for field, value := range map[string]string{table.FieldEncoding: f.Encoding, table.FieldSeparator: f.Separator} {
-		if value != "" {
-			errs = append(errs, &fault.FieldError{Field: field, Value: fault.Quote(value), Problem: "has no meaning for images", Fix: "leave it out"})
+	for _, given := range []struct{ field, value string }{{table.FieldEncoding, f.Encoding}, {table.FieldSeparator, f.Separator}} {
+		if given.value != "" {
+			errs = append(errs, &fault.FieldError{Field: given.field, Value: fault.Quote(given.value), Problem: "has no meaning for images", Fix: "leave it out"})
 		}
 	}
 	return errors.Join(errs...)
@@ -42,7 +42,7 @@ func (f File) onlyImages() error {
 
 // PredictFile calls emit with the prediction for each row or image of a file, in order, and
 // before that unknown with the columns that the model does not know, if there are any. image
-// is the name of the image, "" for rows, and for several images in one file. It holds some
+// is the name of the image, "" for rows, and for several images in one file. It holds a few
 // hundred rows or images at a time, but for those of IDX and CIFAR-10. It fails with the errors
 // of Bind, of the readers and of emit.
 func (m *Model) PredictFile(ctx context.Context, f File, unknown func([]string), emit func(image string, p Prediction) error) (err error) {

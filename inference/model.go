@@ -292,7 +292,7 @@ func (m *Model) PredictImages(images [][]byte) ([]Prediction, error) {
 }
 
 // PredictTable calls emit with the cells and the prediction of each row of a table, in
-// order. It holds some hundred rows at a time. It fails with the errors of the reader, of
+// order. It holds a few hundred rows at a time. It fails with the errors of the reader, of
 // the binding and of emit.
 func (m *Model) PredictTable(ctx context.Context, rows table.Reader, b *preprocess.Binding, emit func(at table.Place, row []table.Cell, p Prediction) error) error {
 	width := len(rows.Columns())

@@ -22,10 +22,8 @@ func (f Figures) Named() []Named {
 	if c := f.Classification; c != nil {
 		list = append(list, c.named()...)
 	}
-	for _, target := range f.Targets {
-		if r := target.Regression; len(f.Targets) == 1 {
-			list = append(list, r.named("")...)
-		}
+	if len(f.Targets) == 1 {
+		list = append(list, f.Targets[0].Regression.named("")...)
 	}
 	for _, target := range f.Targets {
 		list = append(list, target.named("."+target.Name)...)
@@ -94,7 +92,7 @@ func (r Regression) named(of string) []Named {
 		{"r2" + of, r.R2}, {"mape" + of, r.MAPE}}
 }
 
-// LowerIsBetter reports whether the figure with a name is the better the lower it is: it
+// LowerIsBetter reports whether the figure with a name is better the lower it is: it
 // is a loss or an error.
 func LowerIsBetter(name string) bool {
 	figure, _, _ := strings.Cut(name, ".")

@@ -9,7 +9,7 @@ import (
 )
 
 // The limits of looking for Exif data, which is small and where it is looked for in any
-// sensible file; without it an image is as it is stored.
+// sensible file; without it an image is taken as it is stored.
 const (
 	maxParts = 1 << 16 // segments or chunks
 	maxExif  = 1 << 20
@@ -20,6 +20,12 @@ const (
 	tagOrientation = 0x0112
 	tagTileWidth   = 0x0142
 	tagTileHeight  = 0x0143
+)
+
+// The types of numbers in one.
+const (
+	tiffShort = 3 // 16 bits
+	tiffLong  = 4 // 32 bits
 )
 
 // orientation returns that of an image, 1 to 8, which is 1 unless its Exif data says
@@ -123,7 +129,7 @@ func chunkExif(r io.ReaderAt, at int64, order binary.ByteOrder, checksum int64, 
 
 // directory returns the orientation that the first directory of a TIFF, or of Exif data,
 // has: 1 if it has none. It fails for tiles of more than MaxPixels, which the decoder
-// would believe in.
+// would believe.
 func directory(r io.ReaderAt) (int, error) {
 	head, err := readAt(r, 0, 8)
 	if err != nil || head == nil {
@@ -147,25 +153,20 @@ func directory(r io.ReaderAt) (int, error) {
 		if entry == nil {
 			break
 		}
-		value := uint64(order.Uint32(entry[8:]))
-		if order.Uint16(entry[2:]) == 3 { // 16 bits
+		tag, kind, value := order.Uint16(entry), order.Uint16(entry[2:]), uint64(order.Uint32(entry[8:]))
+		if kind == tiffShort {
 			value = uint64(order.Uint16(entry[8:]))
 		}
-		switch tag := order.Uint16(entry); tag {
-		case tagTileWidth, tagTileHeight:
-			if kind := order.Uint16(entry[2:]); order.Uint32(entry[4:]) != 1 || kind != 3 && kind != 4 {
-				return 1, damaged(errors.New("the size of its tiles is not a number")) // it would be elsewhere
-			}
-		}
-		switch order.Uint16(entry) {
+		switch tag {
 		case tagOrientation:
 			if value >= 1 && value <= 8 {
 				turn = int(value)
 			}
-		case tagTileWidth:
-			tile[0] = value
-		case tagTileHeight:
-			tile[1] = value
+		case tagTileWidth, tagTileHeight:
+			if order.Uint32(entry[4:]) != 1 || kind != tiffShort && kind != tiffLong {
+				return 1, damaged(errors.New("the size of its tiles is not a number")) // it would be elsewhere
+			}
+			tile[tag-tagTileWidth] = value
 		}
 	}
 	if tile[0]*tile[1] > MaxPixels {

@@ -15,7 +15,7 @@
 //     (c a + 255 (255-a) + 127) / 255, rounded down.
 //   - The first image of a file with several is used: of a GIF, its first frame, on a
 //     white ground where it does not cover it.
-//   - Profiles of color and gamma are not applied.
+//   - Color profiles and gamma are not applied.
 //
 // An image is turned as the orientation in its Exif data says (in PNG, JPEG, WebP and
 // TIFF), so that it has the size and the direction in which programs show it.
@@ -25,7 +25,7 @@
 //
 // # Resizing
 //
-// Resize changes both sides by themselves, whatever that does to their proportion. A side
+// Resize changes each side on its own, whatever that does to the aspect ratio. A side
 // that becomes shorter is averaged: each new pixel is the mean of what it covers, in which
 // pixels that it covers in part count in part. A side that becomes longer is interpolated
 // linearly between the centers of pixels, and has the value of the outermost pixel
@@ -231,7 +231,7 @@ func formatOf(head []byte) (Format, error) {
 	return "", NotImage()
 }
 
-// Probe returns what a file of so many bytes says of its image. It reads no more than the
+// Probe returns what a file of size bytes says of its image. It reads no more than the
 // headers, but all of a GIF. It fails with an *Error, or with that of reading.
 func Probe(r io.ReaderAt, size int64) (info Info, err error) {
 	defer recovered(&err)
@@ -321,7 +321,7 @@ func readError(err error) error {
 	return err
 }
 
-// recovered makes an error of a panic of a decoder, none of which is expected.
+// recovered turns a panic of a decoder into an error, none of which is expected.
 func recovered(err *error) {
 	if v := recover(); v != nil {
 		*err = damaged(fmt.Errorf("the decoder failed: %v", v))

@@ -268,7 +268,7 @@ func decodeManifest(at string, files map[string][]byte) (manifest, error) {
 	raw, ok := files[manifestFile]
 	if !ok {
 		e := bad(at, manifestFile, "is missing")
-		e.Fix = "name a bundle that an export as a bundle has written"
+		e.Fix = "name a bundle that was written by exporting a model as a bundle"
 		return manifest{}, e
 	}
 	var head struct {

@@ -64,7 +64,7 @@ func Open(path string) (Bundle, error) {
 		case manifestFile, modelFile, preprocessingFile, weightsFile:
 		default:
 			return Bundle{}, &fault.DataError{File: join(path, e.Name()), Problem: "is not a file of a bundle",
-				Fix: "name a folder that has nothing but what an export as a bundle has written"}
+				Fix: "name a folder that has nothing but what was written by exporting a model as a bundle"}
 		}
 		if files[e.Name()], err = readFile(join(path, e.Name())); err != nil {
 			return Bundle{}, err
@@ -110,7 +110,7 @@ func readArchive(path string) (none Bundle, err error) {
 		}
 		if err != nil {
 			return none, &fault.DataError{File: path, Problem: "is not a bundle, or is damaged: " + err.Error(),
-				Fix: "name a folder or a .tar file that an export as a bundle has written", Cause: err}
+				Fix: "name a folder or a .tar file that was written by exporting a model as a bundle", Cause: err}
 		}
 		files[header.Name] = raw
 		list = append(list, content(header.Name, raw))
@@ -133,7 +133,7 @@ func readArchive(path string) (none Bundle, err error) {
 
 func unreadable(path string, err error) error {
 	return &fault.DataError{File: path, Problem: "cannot be read: " + err.Error(),
-		Fix: "name a folder or a .tar file that an export as a bundle has written", Cause: err}
+		Fix: "name a folder or a .tar file that was written by exporting a model as a bundle", Cause: err}
 }
 
 func join(at, file string) string { return filepath.Join(at, file) }

@@ -10,8 +10,9 @@ import (
 // aFlag is a flag of a command line within a text.
 var aFlag = regexp.MustCompile(`(^|[\s("'=\x60])--[a-z]`)
 
-// flags refuses texts that speak of the flags of a command anywhere but below cmd: whoever
-// uses a package in another way has no flags, and the command knows its own.
+// flags refuses texts that speak of the flags of a command, except in commands and below
+// internal: whoever uses a package in another way has no flags, and the command knows its
+// own.
 func flags(t *Tree) []Finding {
 	var findings []Finding
 	for f := range t.sources {

@@ -9,7 +9,7 @@ import (
 // globals refuses package-level variables that can change: they make tests
 // depend on each other and hide who owns the state. It allows:
 //   - errors, compiled patterns, templates and checksum tables, made by a call
-//     known to give an immutable value, also at the first use, and embedded files;
+//     known to give an immutable value, even if only at its first use, and embedded files;
 //   - interface assertions (var _ I = T{});
 //   - unexported tables, written as composite literals, that nothing in the
 //     package writes to.
