@@ -30,7 +30,7 @@ func (t Target) Fits(r Run) bool {
 	return RunsRequest{Group: t.Group, Name: t.Name, Tags: t.Tags}.Fits(r)
 }
 
-// String says what the runs have in common: `group "sweep" with tag "a"`.
+// String says what the runs have in common: `group "sweep", tag "a"`.
 func (t Target) String() string {
 	var parts []string
 	if t.Group != "" {

@@ -53,7 +53,7 @@ func (s *schema) belongs(d *document, n *node, key string) (fix, meant string) {
 	all := s.fields("", s.at(schemaURL))
 	for _, field := range all { // an ending of a key of this mapping: delta for min_delta
 		if last := field[strings.LastIndex(field, ".")+1:]; child(n.field, last) == field && strings.HasSuffix(last, "_"+key) && !isDiscriminator(key) {
-			return fmt.Sprintf("did you mean %s?", last), field
+			return didYouMean(last), field
 		}
 	}
 	fields := homes(key, all)
@@ -68,7 +68,7 @@ func (s *schema) belongs(d *document, n *node, key string) (fix, meant string) {
 		if strings.HasSuffix("."+fields[at], "."+key) {
 			return "", ""
 		}
-		return fmt.Sprintf("did you mean %s?", fields[at][strings.LastIndex(fields[at], ".")+1:]), fields[at]
+		return didYouMean(fields[at][strings.LastIndex(fields[at], ".")+1:]), fields[at]
 	}
 	var ways []string
 	for i, field := range fields {

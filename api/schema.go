@@ -36,7 +36,7 @@ type schema struct {
 }
 
 // requestSchema returns the schema. It panics if the embedded schema is broken; a test finds
-// that. To compile it takes far longer than to validate a request with it.
+// that. Compiling it takes far longer than validating a request with it.
 var requestSchema = sync.OnceValue(func() *schema {
 	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaText))
 	if err != nil {

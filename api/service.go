@@ -30,7 +30,7 @@ type RunService interface {
 	Runs(ctx context.Context, r RunsRequest) (RunList, error)
 	// Run describes one run, now or in the past.
 	Run(ctx context.Context, r RunRequest) (RunReport, error)
-	// Compare says in what runs differ, and gives their figures side by side.
+	// Compare says how runs differ, and gives their figures side by side.
 	Compare(ctx context.Context, r CompareRequest) (Comparison, error)
 	// Annotate changes what is noted about a run: its name, its tags and a note.
 	Annotate(ctx context.Context, r AnnotateRequest) (Annotated, error)

@@ -70,17 +70,17 @@ func NewsOfJob(run training.RunID, eventType string, payload []byte) (JobNews, e
 	case queue.JobResumed:
 		return JobNews{State: training.State(queue.StateQueued)}, nil
 	case queue.JobCancelled:
-		return JobNews{State: training.State(queue.StateCancelled), Text: because(queue.StateCancelled, e.Message)}, nil
+		return JobNews{State: training.State(queue.StateCancelled), Text: Because(queue.StateCancelled, e.Message)}, nil
 	case queue.JobRejected:
-		return JobNews{State: training.State(queue.StateRejected), Text: because(queue.StateRejected, e.Message)}, nil
+		return JobNews{State: training.State(queue.StateRejected), Text: Because(queue.StateRejected, e.Message)}, nil
 	case queue.JobPreparing, queue.JobPrepared, queue.JobPlaced, queue.JobStarted, queue.JobCompleted, queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobFailed:
 		// The run's own events say it, or nobody has to know.
 	}
 	return JobNews{}, nil
 }
 
-// because says why a run is what it is: "cancelled by the user".
-func because(state queue.State, cause string) string {
+// Because says why a run is what it is: "cancelled by the user".
+func Because[S ~string](state S, cause string) string {
 	if strings.HasPrefix(cause, string(state)+" ") {
 		return cause
 	}

@@ -62,8 +62,7 @@ checkpoint with the best monitored figure is used, or the one at --step.`,
 
 // evaluateArguments are what sets the fields of the request.
 func evaluateArguments() []argument {
-	return append(modelArguments(), argument{field: "data.path", flag: "--data"}, argument{field: "split", flag: "--split"},
-		argument{field: "data.encoding", flag: "--encoding"}, argument{field: "data.separator", flag: "--separator"})
+	return append(modelArguments("data", "--data"), argument{field: "split", flag: "--split"})
 }
 
 func (env *environment) evaluate(ctx context.Context, q api.EvaluateRequest, format string, all bool) (err error) {

@@ -23,7 +23,7 @@ func newEventsVerifyCommand(env *environment) *cobra.Command {
 against the one before it, positions and versions for gaps, the end against the
 recorded end, and the file's own structure. It then compares every event with those
 before it, in each field that follows from them; the read models and snapshots that
-are kept beside the log with what the events add up to; and looks whether the files of
+are kept beside the log with what the events add up to; and it checks whether the files of
 runs show that the log is older than they are. It does not read checkpoints: "reprise
 runs verify" does, and checks what only training can tell.
 docs/durability.md lists what is compared with what.

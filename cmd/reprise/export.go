@@ -13,7 +13,6 @@ import (
 	"reprise/api"
 	"reprise/export"
 	"reprise/internal/disk"
-	"reprise/training"
 )
 
 func newExportCommand(env *environment) *cobra.Command {
@@ -117,11 +116,8 @@ func (env *environment) exportModel(ctx context.Context, q api.ExportModelReques
 		return err
 	}
 	return env.listing(format, made, func(t *table) error {
-		which := ""
-		if made.Best {
-			which = ", which has " + training.BestFigure(made.Monitor)
-		}
-		t.line("exported run %s at step %s, after epoch %s%s, to %s", made.RunID, thousands(made.Step), thousands(made.Epoch), which, made.Path)
+		used := api.UsedModel{RunID: made.RunID, Step: made.Step, Epoch: made.Epoch, Best: made.Best, Monitor: made.Monitor}
+		t.line("exported %s, to %s", modelInWords(used), made.Path)
 		if len(made.Files) > 0 {
 			t.line("with %s", andList(made.Files))
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
 	"syscall"
 
 	"reprise/api"
@@ -270,7 +269,7 @@ func (env *environment) endError(ctx context.Context, r api.Run, format string) 
 	resume := env.commandFor("runs resume", r.RunID)
 	switch {
 	case r.State == api.Cancelled || r.State == api.Rejected:
-		return fmt.Errorf("run %s was %s", r.RunID, because(r.State, r.Reason))
+		return fmt.Errorf("run %s was %s", r.RunID, describe.Because(r.State, r.Reason))
 	case slices.Contains([]training.State{api.Submitted, api.Preparing, api.Queued, api.Placed, training.Initializing, training.Running}, r.State):
 		return interruptedError{fmt.Errorf("run %s has been resumed, and is %s", r.RunID, r.State)}
 	case r.State == api.Paused:
@@ -290,14 +289,6 @@ func (env *environment) endError(ctx context.Context, r api.Run, format string) 
 	default:
 		return errInterrupted
 	}
-}
-
-// because says what somebody has made of a run, and why: "cancelled by the user".
-func because(state training.State, reason string) string {
-	if strings.HasPrefix(reason, string(state)+" ") {
-		return reason
-	}
-	return string(state) + ": " + reason
 }
 
 // wasLeft reports whether a run was interrupted because its process was asked to end. Its

@@ -60,8 +60,7 @@ at --step.`,
 
 // predictArguments are what sets the fields of the request.
 func predictArguments() []argument {
-	return append(modelArguments(), argument{field: "input.path", flag: "--input"},
-		argument{field: "input.encoding", flag: "--encoding"}, argument{field: "input.separator", flag: "--separator"})
+	return modelArguments("input", "--input")
 }
 
 func (env *environment) predict(ctx context.Context, q api.PredictRequest, format string) (err error) {

@@ -110,8 +110,7 @@ type jsonPredictions struct {
 	rows     int
 	image    string   // the name of the column of images as JSON; "" for none
 	label    string   // the name of the class's column
-	classes  []string // the classes, each as JSON
-	names    []string // of the values, each as JSON
+	names    []string // of the classes, or else of the values, each as JSON
 	quantity bool
 }
 
@@ -125,14 +124,13 @@ func newJSONPredictions(w io.Writer, list bool, h api.PredictionHead) (*jsonPred
 	if name := imageColumn(h); name != "" {
 		o.image = strconv.Quote(name)
 	}
-	for _, name := range append(append([]string(nil), h.Classes...), h.Quantities...) {
+	for _, name := range slices.Concat(h.Classes, h.Quantities) {
 		raw, err := json.Marshal(name)
 		if err != nil {
 			return nil, err
 		}
 		o.names = append(o.names, string(raw))
 	}
-	o.classes = o.names
 	return o, nil
 }
 
@@ -147,7 +145,7 @@ func (o *jsonPredictions) write(p api.Prediction) error {
 	}
 	line := "{" + strings.Join(parts, ",") + "}"
 	if !o.quantity {
-		line = "{" + o.label + ":" + o.classes[p.Class] + `,"probabilities":` + line + "}"
+		line = "{" + o.label + ":" + o.names[p.Class] + `,"probabilities":` + line + "}"
 	}
 	if o.image != "" {
 		name, err := json.Marshal(p.Image)

@@ -21,9 +21,13 @@ func addRowFlags(flags *pflag.FlagSet, rows *api.Rows, step *uint64) {
 	flags.StringVar(&rows.Separator, "separator", "", "`CHARACTER` between the cells of a line (default: found out)")
 }
 
-// modelArguments are what sets the fields of a request that name a model.
-func modelArguments() []argument {
-	return []argument{{field: "run", flag: "RUN"}, {field: "bundle", flag: "BUNDLE"}, {field: "step", flag: "--step"}}
+// modelArguments are what sets the fields of a request that name a model, and its rows, whose
+// file a flag names.
+func modelArguments(rows, flag string) []argument {
+	return []argument{
+		{field: "run", flag: "RUN"}, {field: "bundle", flag: "BUNDLE"}, {field: "step", flag: "--step"},
+		{field: rows + ".path", flag: flag}, {field: rows + ".encoding", flag: "--encoding"}, {field: rows + ".separator", flag: "--separator"},
+	}
 }
 
 // inputRows copies standard input to a temporary file where that is the input: formats are

@@ -138,7 +138,7 @@ func taskFigures(f metrics.Figures) (baseline string, rows []figureRow) {
 	return "MEAN", rows
 }
 
-// maxNamed is how many characters of a class's name a figure shows.
+// maxNamed is how many characters of the name of a class or a monitor a figure shows.
 const maxNamed = 30
 
 // className quotes the name of a class.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -35,7 +36,7 @@ It changes nothing about what is trained. Earlier names and notes stay in the ev
 				q.Note = &note
 			}
 			if q.Name == nil && q.Note == nil && len(q.Tag)+len(q.Untag) == 0 {
-				return usageError(c, "nothing is to be changed; give --name, --tag, --untag or --note")
+				return usageError(c, "there is nothing to change; give --name, --tag, --untag or --note")
 			}
 			return env.annotate(c.Context(), q, format)
 		},
@@ -66,18 +67,10 @@ func (env *environment) annotate(ctx context.Context, q api.AnnotateRequest, for
 		}
 		return env.listing(format, answer, func(t *table) error {
 			t.row("run", string(answer.RunID))
-			t.row("name", orNone(answer.Name))
-			t.row("tags", orNone(strings.Join(answer.Tags, ", ")))
-			t.row("note", orNone(answer.Note))
+			t.row("name", cmp.Or(answer.Name, "none"))
+			t.row("tags", cmp.Or(strings.Join(answer.Tags, ", "), "none"))
+			t.row("note", cmp.Or(answer.Note, "none"))
 			return nil
 		})
 	})
-}
-
-// orNone is a text, or what stands for an empty one.
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
 }

@@ -74,7 +74,7 @@ func newRunsCancelCommand(env *environment) *cobra.Command {
 	return env.runsCommand(&cobra.Command{
 		Use:   "cancel RUN...",
 		Short: "End runs for good, whether they wait or train",
-		Long: `Cancel ends runs that wait or train, also those of other processes. One that trains
+		Long: `Cancel ends runs that wait or train, including those of other processes. One that trains
 writes a checkpoint first and then gives its device back; all checkpoints stay, and
 "reprise runs fork" can continue from one. A cancelled run cannot be resumed. Runs
 that were to come after it (job.after) are cancelled, too.`,
@@ -90,7 +90,7 @@ func newRunsPauseCommand(env *environment) *cobra.Command {
 	return env.runsCommand(&cobra.Command{
 		Use:   "pause RUN...",
 		Short: "Have runs wait until they are resumed",
-		Long: `Pause has runs wait until "reprise runs resume", also those of other processes. One that
+		Long: `Pause has runs wait until "reprise runs resume", including those of other processes. One that
 trains writes a checkpoint first and then gives its device back to the others; it is
 later resumed to the same bits.`,
 		Example: `  reprise runs pause latest

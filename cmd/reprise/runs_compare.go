@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -16,7 +17,7 @@ func newRunsCompareCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "compare RUN RUN...",
-		Short: "Show in what runs differ, and their figures side by side",
+		Short: "Show how runs differ, and their figures side by side",
 		Long: `Compare lists the fields of the requests and of the data in which runs differ, and only
 these, and then their figures, with the best of each marked *. The figures are those of
 the best checkpoint of a run that has completed, and of the last one of any other.
@@ -56,7 +57,7 @@ func writeComparison(t *table, c api.Comparison) {
 	t.columns(column{title: "RUN"}, column{title: "SHOWN AS", cut: 8}, column{title: "STATE"}, column{title: "EPOCH", right: true},
 		column{title: "STEP", right: true}, column{title: "FORK OF", cut: 6, drop: 9}, column{title: "TAGS", cut: 6, drop: 8})
 	for i, r := range c.Runs {
-		t.row(string(r.RunID), labels[i], string(r.State), thousands(r.Epoch), thousands(r.FiguresStep), orDash(string(r.ForkOf)), orDash(strings.Join(r.Tags, ", ")))
+		t.row(string(r.RunID), labels[i], string(r.State), thousands(r.Epoch), thousands(r.FiguresStep), cmp.Or(string(r.ForkOf), "-"), cmp.Or(strings.Join(r.Tags, ", "), "-"))
 	}
 	t.line("")
 	if len(c.Differences) == 0 {
@@ -173,11 +174,4 @@ func rawText(raw json.RawMessage) string {
 		return text
 	}
 	return string(raw)
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,7 +117,7 @@ func (env *environment) confirmDeletion(ctx context.Context, target *api.Target)
 		t.columns(column{title: "RUN"}, column{title: "NAME", cut: 8, drop: 1}, column{title: "STATE"}, column{title: "CHECKPOINTS", right: true}, column{title: "FREES", right: true})
 	}
 	for _, r := range done {
-		t.row(string(r.RunID), orDash(r.Name), string(r.State), thousands(r.Checkpoints), tensor.Bytes(r.Bytes).String())
+		t.row(string(r.RunID), cmp.Or(r.Name, "-"), string(r.State), thousands(r.Checkpoints), tensor.Bytes(r.Bytes).String())
 		total += tensor.Bytes(r.Bytes)
 		agreed.Runs = append(agreed.Runs, string(r.RunID))
 	}

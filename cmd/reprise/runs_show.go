@@ -83,7 +83,7 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	if o.at.given() {
 		t.row("as of position", thousands(uint64(r.Position)))
 	}
-	writeAnnotation(t, d.Run)
+	writeAnnotation(t, "", d.Name, d.Tags, d.Note)
 	t.row("state", string(d.State))
 	if d.Job != nil && d.Job.Deleted {
 		t.row("deleted", "its files are gone; only its events are kept")
@@ -149,15 +149,15 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 }
 
 // writeAnnotation says what is noted about a run.
-func writeAnnotation(t *table, r api.Run) {
-	if r.Name != "" {
-		t.row("name", r.Name)
+func writeAnnotation(t *table, indent, name string, tags []string, note string) {
+	if name != "" {
+		t.row(indent+"name", name)
 	}
-	if len(r.Tags) > 0 {
-		t.row("tags", strings.Join(r.Tags, ", "))
+	if len(tags) > 0 {
+		t.row(indent+"tags", strings.Join(tags, ", "))
 	}
-	if r.Note != "" {
-		t.row("note", r.Note)
+	if note != "" {
+		t.row(indent+"note", note)
 	}
 }
 

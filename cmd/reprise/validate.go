@@ -110,15 +110,7 @@ func writeJobOptions(t *table, j api.ValidatedJob) {
 	if j.MaxSeconds > 0 {
 		t.row("  trains for at most", shortDuration(time.Duration(j.MaxSeconds*float64(time.Second))))
 	}
-	if j.Name != "" {
-		t.row("  name", j.Name)
-	}
-	if len(j.Tags) > 0 {
-		t.row("  tags", strings.Join(j.Tags, ", "))
-	}
-	if j.Note != "" {
-		t.row("  note", j.Note)
-	}
+	writeAnnotation(t, "  ", j.Name, j.Tags, j.Note)
 	if len(j.Labels) > 0 {
 		t.row("  needs labels", strings.Join(j.Labels, ", "))
 	}
