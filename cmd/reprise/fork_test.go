@@ -22,7 +22,7 @@ func TestAForkIsKilledAtRandomMoments(t *testing.T) {
 	file := mlpJob(t, "batch_size: 8, learning_rate: 0.002, epochs: 80, seed: 3, checkpoint_interval: 2")
 	parentIn := func(b binary) []string {
 		parent := parse[api.Result](b, "train", file)
-		return []string{"runs", "fork", string(parent.RunID), "--from", "360", "--set", "config.learning_rate=0.001"}
+		return []string{"runs", "fork", string(parent.RunID), "--from", "1440", "--set", "config.learning_rate=0.001"}
 	}
 	reference := build(t).with()
 	start := parentIn(reference)
