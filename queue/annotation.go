@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"reprise/fault"
 )
@@ -17,7 +15,7 @@ const (
 )
 
 // Annotation is what people call a run and remember of it. It changes nothing about what
-// is trained or when, and can be changed at any time, also after the end.
+// is trained or when, and can be changed at any time, even after the end.
 type Annotation struct {
 	// Name stands for the run's id wherever a run is asked for. Several runs may have the
 	// same; it is then ambiguous.
@@ -43,16 +41,16 @@ func (a Annotation) clone() Annotation {
 
 // Validate fails with a *fault.FieldError, or several of them joined. Fields are named as
 // in a training request.
-func (a Annotation) Validate() error { return a.validate("job.") }
+func (a Annotation) Validate() error { return a.ValidateAs("job.", "tags") }
 
-// validate names fields with a prefix.
-func (a Annotation) validate(prefix string) error {
+// ValidateAs names fields with a prefix, and that of the tags as tags.
+func (a Annotation) ValidateAs(prefix, tags string) error {
 	var errs fieldErrors
 	if problem, fix := badRunName(a.Name); problem != "" {
 		errs.add(prefix+"name", shown(a.Name), problem, fix)
 	}
-	addNames(&errs, prefix+"tags", a.Tags, MaxTags, "a tag")
-	if problem := badNote(a.Note); problem != "" {
+	addNames(&errs, prefix+tags, a.Tags, MaxTags, "a tag")
+	if problem := badText(a.Note, MaxNoteLength); problem != "" {
 		errs.add(prefix+"note", shown(a.Note), problem, fmt.Sprintf("use one line of at most %d bytes", MaxNoteLength))
 	}
 	return errs.join()
@@ -71,18 +69,6 @@ func badRunName(name string) (problem, fix string) {
 		return "would be taken for a flag where a run is named", "begin it with a letter or a digit"
 	}
 	return "", ""
-}
-
-func badNote(note string) string {
-	switch {
-	case len(note) > MaxNoteLength:
-		return fmt.Sprintf("has %d bytes, and %d at most are allowed", len(note), MaxNoteLength)
-	case !utf8.ValidString(note):
-		return "is not UTF-8"
-	case strings.ContainsFunc(note, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "has characters that cannot be printed"
-	}
-	return ""
 }
 
 // Annotate changes what is noted about a job. It fits a job in any state.
@@ -111,9 +97,7 @@ func (c Annotate) Validate() error {
 	if c.Note != nil {
 		a.Note = *c.Note
 	}
-	for _, err := range fault.Parts(a.validate("")) {
-		errs = append(errs, asField(err, "tags", "tag"))
-	}
+	errs = append(errs, fault.Parts(a.ValidateAs("", "tag"))...)
 	for i, tag := range c.Untag {
 		switch {
 		case slices.Contains(c.Tag, tag):
@@ -123,19 +107,6 @@ func (c Annotate) Validate() error {
 		}
 	}
 	return errs.join()
-}
-
-// asField returns the error of a field with the beginning of its name replaced.
-func asField(err error, from, to string) error {
-	field, ok := err.(*fault.FieldError) //nolint:errorlint // it was made here
-	if !ok {
-		return err
-	}
-	renamed := *field
-	if rest, ok := strings.CutPrefix(field.Field, from); ok {
-		renamed.Field = to + rest
-	}
-	return &renamed
 }
 
 // of returns the annotation after the command.

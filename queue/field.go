@@ -48,15 +48,22 @@ func addNames[S ~string](f *fieldErrors, field string, list []S, most int, what 
 
 // badName says what is wrong with a name that people read; "" if nothing is.
 func badName(name string) string {
-	switch {
-	case len(name) > MaxNameLength:
-		return fmt.Sprintf("has %d bytes, and %d at most are allowed", len(name), MaxNameLength)
-	case !utf8.ValidString(name):
-		return "is not UTF-8"
-	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "has characters that cannot be printed"
-	case strings.TrimSpace(name) != name:
+	problem := badText(name, MaxNameLength)
+	if problem == "" && strings.TrimSpace(name) != name {
 		return "begins or ends with a space"
+	}
+	return problem
+}
+
+// badText says what is wrong with one line of text; "" if nothing is.
+func badText(text string, most int) string {
+	switch {
+	case len(text) > most:
+		return fmt.Sprintf("has %d bytes, and %d at most are allowed", len(text), most)
+	case !utf8.ValidString(text):
+		return "is not UTF-8"
+	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "has characters that cannot be printed"
 	}
 	return ""
 }

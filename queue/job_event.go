@@ -97,7 +97,7 @@ type (
 	}
 
 	// JobAnnotated records what is noted about the job from now on. It may come in any
-	// state, also after the end.
+	// state, even after the end.
 	JobAnnotated struct {
 		Annotation
 	}

@@ -44,7 +44,7 @@ type Submission struct {
 	Devices int `json:"devices,omitempty"`
 	// Labels are those that each of its devices must have.
 	Labels []string `json:"labels,omitempty"`
-	// Annotation is what is noted about the run at first.
+	// Annotation is what is noted about the run initially.
 	Annotation Annotation `json:"annotation,omitzero"`
 	// RetryOf is the job that this one tries again.
 	RetryOf JobID `json:"retry_of,omitempty"`

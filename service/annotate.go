@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"reprise/api"
@@ -45,7 +44,7 @@ func noJob(id training.RunID, done string) error {
 
 // annotate adds what a submission says of its runs to what their requests do.
 func annotate(q api.SubmitRequest, submission *queue.Submission) {
-	submission.Annotation = submission.Annotation.With(queue.Annotation{Name: q.Name, Tags: q.Tags, Note: q.Note})
+	submission.Annotation = submission.Annotation.With(annotationOf(q))
 }
 
 // checkAnnotation fails for notes that runs cannot have.
@@ -55,20 +54,9 @@ func checkAnnotation(q api.SubmitRequest) error {
 		errs = append(errs, &fault.FieldError{Field: "name", Value: q.Name, Problem: fmt.Sprintf("would be that of %d runs", n),
 			Fix: "set job.name in each request, or submit them one by one"})
 	}
-	change := queue.Annotate{Name: &q.Name, Note: &q.Note, Tag: q.Tags}
-	for _, err := range fault.Parts(change.Validate()) {
-		errs = append(errs, asTags(err))
-	}
-	return joined(errs)
+	return joined(append(errs, fault.Parts(annotationOf(q).ValidateAs("", "tags"))...))
 }
 
-// asTags names the field tags, which is tag in a change.
-func asTags(err error) error {
-	var field *fault.FieldError
-	if !errors.As(err, &field) || len(field.Field) < len("tag") || field.Field[:len("tag")] != "tag" {
-		return err
-	}
-	named := *field
-	named.Field = "tags" + field.Field[len("tag"):]
-	return &named
+func annotationOf(q api.SubmitRequest) queue.Annotation {
+	return queue.Annotation{Name: q.Name, Tags: q.Tags, Note: q.Note}
 }
