@@ -54,7 +54,7 @@ func (m MeanSquaredError) Validate() error {
 //	h = (0.5*d)*d             h' = d                  for |d| <= Delta
 //	h = Delta*(|d|-0.5*Delta) h' = Delta or -Delta    for |d| > Delta
 //
-// A d that is not a number gives a loss and a gradient that are none. DPrediction may be
+// Where d is not a number, neither are the loss and the gradient. DPrediction may be
 // Prediction.
 //
 // Order: the terms are summed in 16 lanes over ascending index and then as one fixed

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"reprise/fault"
@@ -34,7 +35,7 @@ type Loss struct {
 	Delta float32 `json:"delta,omitempty"`
 }
 
-// The losses of each objective, its own first.
+// lossesOf returns the losses that an objective has.
 func lossesOf(o Objective) []LossName {
 	if o == MeanSquaredError {
 		return []LossName{LossMSE, LossMAE, LossHuber}
@@ -77,14 +78,8 @@ func (l Loss) validate() error {
 
 // fits fails with a *fault.FieldError for a loss that the objective does not have.
 func (l Loss) fits(o Objective) error {
-	own := lossesOf(o)
-	if l.Name == "" {
+	if l.Name == "" || slices.Contains(lossesOf(o), l.Name) {
 		return nil
-	}
-	for _, name := range own {
-		if l.Name == name {
-			return nil
-		}
 	}
 	if o == MeanSquaredError {
 		return &fault.FieldError{Field: "loss", Value: string(l.Name), Problem: "is a loss of classes, and this task predicts quantities", Fix: "use mse, mae or huber"}

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
+	"reprise/dataset/columns"
 	"reprise/fault"
 	"reprise/internal/spelling"
 )
@@ -78,7 +80,7 @@ func (w ClassWeight) validate() error {
 		return &fault.FieldError{Field: "class_weight", Value: string(w), Problem: "must be balanced, or a weight for each class", Fix: "write balanced, or {NAME: 2}"}
 	}
 	var errs []error
-	for _, name := range sortedKeys(weights) {
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		if v := weights[name]; !(v >= 0) || v-v != 0 {
 			errs = append(errs, &fault.FieldError{Field: "class_weight." + name, Value: fmt.Sprint(v), Problem: "must be a finite number of at least 0", Fix: "use a weight such as 2"})
 		}
@@ -88,7 +90,7 @@ func (w ClassWeight) validate() error {
 
 // Weights returns the weight of each class, given the names of the classes and how many
 // samples of the training split each has; nil if all count alike. It fails with a
-// *fault.FieldError, or several of them joined, for a class that there is not, one that is
+// *fault.FieldError, or several of them joined, for a class that does not exist, one that is
 // named twice, and weights that leave nothing to train on.
 func (w ClassWeight) Weights(classes []string, counts []int) ([]float32, error) {
 	if w == "" {
@@ -120,14 +122,14 @@ func (w ClassWeight) Weights(classes []string, counts []int) ([]float32, error) 
 		errs = append(errs, &fault.FieldError{Field: "class_weight", Value: strconv.Quote(name), Problem: problem, Fix: fix})
 	}
 	by := map[int]string{}
-	for _, name := range sortedKeys(weights) {
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		c, ok := classIndex(classes, name)
 		if !ok {
 			fix := "name some of them"
 			if near, ok := spelling.Nearest(name, classes); ok {
 				fix = fmt.Sprintf("did you mean %q?", near)
 			}
-			bad(name, "is not a class; the classes are "+listed(classes), fix)
+			bad(name, "is not a class; the classes are "+columns.Names(classes), fix)
 			continue
 		}
 		if other, twice := by[c]; twice {
@@ -160,29 +162,4 @@ func classIndex(classes []string, name string) (int, bool) {
 		return 0, false
 	}
 	return c, true
-}
-
-// listed names a list for a message, the first few of a long one.
-func listed(names []string) string {
-	const most = 20
-	text := ""
-	for i, name := range names {
-		switch {
-		case i == most:
-			return text + fmt.Sprintf(" and %d more", len(names)-most)
-		case i > 0:
-			text += ", "
-		}
-		text += strconv.Quote(name)
-	}
-	return text
-}
-
-func sortedKeys(m map[string]float32) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

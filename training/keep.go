@@ -18,7 +18,7 @@ type Keep struct {
 	// figures at the end of an epoch; 0 stands for 1.
 	Last uint64 `json:"last,omitempty"`
 	Best uint64 `json:"best,omitempty"`
-	// Every keeps the first one in each so many epochs that lies at the end of an epoch: that
+	// Every keeps, of every so many epochs, the first checkpoint at the end of an epoch: that
 	// of epoch Every, 2*Every … where there is one; 0 keeps none for that.
 	Every uint64 `json:"every,omitempty"`
 }

@@ -128,9 +128,12 @@ func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dat
 	if err != nil {
 		return nil, err
 	}
-	weights, err := h.ClassWeight.Weights(data.ClassNames(), data.ClassCounts(dataset.Train))
-	if err != nil {
-		return nil, err
+	var weights []float32
+	if h.ClassWeight != "" {
+		var err error
+		if weights, err = h.ClassWeight.Weights(data.ClassNames(), data.ClassCounts(dataset.Train)); err != nil {
+			return nil, err
+		}
 	}
 	trainer, err := newTrainer(backend, plan)
 	if err != nil {

@@ -49,14 +49,14 @@ func (x *Execution) FiguresOn(ctx context.Context, split dataset.Split) (metrics
 		}
 		return textFigures(x.data, training.Metrics{ValLoss: e.ValLoss, ValAccuracy: e.ValAccuracy})
 	}
-	return figuresBy(x.data, split, func(do take) error {
-		return x.predict(split, func(sample int, outputs []float32) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return do(sample, outputs)
-		})
+	if x.data.Task() == dataset.Regression {
+		return x.targetFigures(ctx, split)
+	}
+	e := metrics.NewClassEvaluation(x.data.ClassNames(), x.data.ClassCounts(dataset.Train))
+	err := x.predict(ctx, split, func(sample int, logits []float32) error {
+		return unpredictable(e.AddClass(int(x.data.Label(split, sample)), logits))
 	})
+	return e.Figures(), err
 }
 
 // validationFigures returns the figures on the validation split, where an evaluation gave
@@ -71,16 +71,13 @@ func (x *Execution) validationFigures(evaluated training.Metrics) (metrics.Figur
 
 // figuresOn returns the figures on a split, or why there are none.
 func (x *Execution) figuresOn(split dataset.Split) (f metrics.Figures, unavailable string, err error) {
-	f, err = figuresBy(x.data, split, func(do take) error { return x.predict(split, do) })
+	f, err = x.FiguresOn(context.Background(), split)
 	var bad *PredictionError
 	if errors.As(err, &bad) {
 		return metrics.Figures{}, bad.Error(), nil
 	}
 	return f, "", err
 }
-
-// take takes the outputs that a model has for a sample.
-type take func(sample int, outputs []float32) error
 
 // PredictionError says that a prediction has no figures, since it is not finite.
 type PredictionError struct{ Err error }
@@ -94,22 +91,8 @@ func (e *PredictionError) Kind() fault.Kind { return fault.Invalid }
 // Unwrap returns the cause.
 func (e *PredictionError) Unwrap() error { return e.Err }
 
-// figuresBy returns the figures of a model on a split of a classification or a regression.
-// predict calls its argument with the outputs for each sample, in order. It fails with a
-// *PredictionError, and with the errors of predict.
-func figuresBy(data *dataset.Dataset, split dataset.Split, predict func(take) error) (metrics.Figures, error) {
-	if data.Task() == dataset.Regression {
-		return targetFigures(data, split, predict)
-	}
-	e := metrics.NewClassEvaluation(data.ClassNames(), data.ClassCounts(dataset.Train))
-	err := predict(func(sample int, logits []float32) error {
-		return unpredictable(e.AddClass(int(data.Label(split, sample)), logits))
-	})
-	return e.Figures(), err
-}
-
-func targetFigures(data *dataset.Dataset, split dataset.Split, predict func(take) error) (metrics.Figures, error) {
-	targets := data.Targets()
+func (x *Execution) targetFigures(ctx context.Context, split dataset.Split) (metrics.Figures, error) {
+	targets := x.data.Targets()
 	var quantities []metrics.Quantity
 	for _, t := range targets {
 		quantities = append(quantities, metrics.Quantity{Name: t.Name, Mean: t.Mean})
@@ -117,8 +100,8 @@ func targetFigures(data *dataset.Dataset, split dataset.Split, predict func(take
 	e := metrics.NewValueEvaluation(quantities)
 	predicted := make([]float64, len(targets))
 	var truth []float64
-	err := predict(func(sample int, outputs []float32) error {
-		truth = data.AppendTargets(truth[:0], split, sample)
+	err := x.predict(ctx, split, func(sample int, outputs []float32) error {
+		truth = x.data.AppendTargets(truth[:0], split, sample)
 		for i, t := range targets {
 			predicted[i] = t.Restore(outputs[i])
 		}
@@ -135,7 +118,7 @@ func unpredictable(err error) error {
 }
 
 // predict calls do with the outputs of each sample of a split, in order.
-func (x *Execution) predict(split dataset.Split, do take) error {
+func (x *Execution) predict(ctx context.Context, split dataset.Split, do func(sample int, outputs []float32) error) error {
 	samples := x.data.Len(split)
 	outputs := make([]float32, min(x.evalRows, samples)*x.outputs)
 	for first := 0; first < samples; first += x.evalRows {
@@ -144,6 +127,9 @@ func (x *Execution) predict(split dataset.Split, do take) error {
 			x.index[i] = first + i
 		}
 		if err := x.trainer.Predict(x.gather(split, rows), outputs[:rows*x.outputs]); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		for i := range rows {
