@@ -31,7 +31,7 @@ func (w *world) left(submits ...queue.Submit) {
 	closeHost(w.t, h)
 }
 
-// ranked are jobs whose ids are in another order than the queue has them.
+// rankedJobs are jobs whose ids are in another order than the queue has them.
 func rankedJobs() (submits []queue.Submit, order []queue.JobID) {
 	for i, id := range []queue.JobID{"d", "c", "b", "a"} {
 		s := jobRequest{Seed: uint64(i + 1)}.job(id)

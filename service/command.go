@@ -297,10 +297,10 @@ func (s *Service) resolveAll(ctx context.Context, l *Log, names []string) ([]tra
 	return ids, joined(errs)
 }
 
-// maxCause bounds what is recorded as why, in bytes: every display of the run prints it.
+// maxCause bounds the recorded reason, in bytes: every display of the run prints it.
 const maxCause = 1024
 
-// checkCause fails for what cannot be recorded as why runs were done with.
+// checkCause fails for what cannot be recorded as the reason why runs were cancelled, paused or interrupted.
 func checkCause(cause, done string) error {
 	e := &fault.FieldError{Field: "cause", Fix: fmt.Sprintf("say why the runs are %s in one line of at most %d bytes", done, maxCause), Example: done + " by the user"}
 	switch {

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"reprise/api"
+	"reprise/dataset"
 	"reprise/fault"
-	"reprise/training"
 )
 
 // Compare implements api.Service.
@@ -83,7 +84,7 @@ func comparisonOf(reports []api.RunReport) (api.Comparison, error) {
 	}
 	for _, name := range namesOf(figures) { // those of several targets
 		if !slices.ContainsFunc(comparedKinds(), func(k figureKind) bool { return k.name == name }) {
-			f, _ := compareFigure(figureKind{name: name, higher: len(name) > 3 && name[:3] == "r2 "}, figures)
+			f, _ := compareFigure(figureKind{name: name, higher: strings.HasPrefix(name, "r2 ")}, figures)
 			c.Figures = append(c.Figures, f)
 		}
 	}
@@ -111,7 +112,7 @@ func comparedFields(d api.RunDetails) (map[string]json.RawMessage, error) {
 		}
 	}
 	data := d.Data
-	data.ID, data.TokenizerModel, data.Table = "", "", training.Dataset{}.Table
+	data.TokenizerModel, data.Table = "", dataset.TableOptions{}
 	raw, err := json.Marshal(data)
 	if err != nil {
 		return nil, err
@@ -119,11 +120,8 @@ func comparedFields(d api.RunDetails) (map[string]json.RawMessage, error) {
 	if err := flatten(fields, "data", raw); err != nil {
 		return nil, err
 	}
-	for field := range fields {
-		if field == "data.id" || field == "data.path" {
-			delete(fields, field)
-		}
-	}
+	delete(fields, "data.id")
+	delete(fields, "data.path")
 	return fields, nil
 }
 

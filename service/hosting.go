@@ -379,13 +379,9 @@ func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
 // has a job or not.
 func (h *hosting) isFree(ctx context.Context, id training.RunID) error {
 	_, err := h.log.Load(ctx, id)
-	switch {
-	case err == nil:
-		return fault.New(fault.Conflict, "there is a run %s already", id)
-	case !errors.Is(err, journal.ErrRunNotFound):
-		return err
+	if errors.Is(err, journal.ErrRunNotFound) {
+		_, err = h.jobs.Load(ctx, queue.JobID(id))
 	}
-	_, err = h.jobs.Load(ctx, queue.JobID(id))
 	switch {
 	case err == nil:
 		return fault.New(fault.Conflict, "there is a run %s already", id)

@@ -218,7 +218,7 @@ func checkRunIDs(q api.SubmitRequest) error {
 	return eachRunID(q.RunIDs)
 }
 
-// eachRunID fails for ids that runs cannot have, or not each one.
+// eachRunID fails for ids that no run can have, and for one that is given twice.
 func eachRunID(ids []training.RunID) error {
 	var errs []error
 	seen := make(map[training.RunID]bool, len(ids))
@@ -242,7 +242,7 @@ func checkFolder(folder api.Text) error {
 	return &fault.FieldError{Field: "folder", Value: strconv.Quote(string(folder)), Problem: "is not an absolute path", Fix: "give the folder that relative paths start from, such as /home/ada"}
 }
 
-// checkRunID fails for an id that no run can have, or that means another one.
+// checkRunID fails for an id that no run can have, or that stands for another run.
 func checkRunID(field string, id training.RunID) error {
 	if id == journal.Latest {
 		return &fault.FieldError{Field: field, Value: string(id), Problem: "means the newest run", Fix: "give the run an id of its own"}
