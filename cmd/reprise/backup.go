@@ -15,10 +15,9 @@ func newBackupCommand(env *environment) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "backup FOLDER",
-		Short: "Copy the data directory to a new folder",
+		Short: "Copy the data directory to a new folder, even while a run trains in it",
 		Long: `Backup copies the event log as it is at one moment, and every checkpoint and step
-series that it refers to, to a new folder. Training may continue meanwhile; beside a
-run that has trained for minutes, backup can fail, and then leaves nothing. Each event
+series that it refers to, to a new folder. Training may continue meanwhile. Each event
 and each file is verified as it is copied, so that damage is found now rather than
 when the backup is needed. The folder gets its name once everything is synced to disk;
 until then it is FOLDER/../.reprise-partial-ID. What a crash leaves of that, the next

@@ -89,6 +89,9 @@ func (s *Store) copyPages(ctx context.Context, from *connection, to string) (err
 			err = explain(to, true, s.config.BusyTimeout, err, last)
 		}
 	}()
+	if err := createEmpty(filename(to, name)); err != nil {
+		return err
+	}
 	b, err := from.BackupInit("main", filename(to, name))
 	if err != nil {
 		return err
@@ -103,6 +106,17 @@ func (s *Store) copyPages(ctx context.Context, from *connection, to string) (err
 		}
 	}
 	return nil
+}
+
+// createEmpty creates a database without tables whose pages have checksums. SQLite computes
+// them once it has seen the first page, which a backup writes last: pages that left the
+// cache before would have none.
+func createEmpty(name string) error {
+	conn, err := openFlags(name, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	if err != nil {
+		return err
+	}
+	return errors.Join(conn.EnableChecksums("main"), conn.Close())
 }
 
 // Restore creates the store at path as a copy of the backup at from, and returns its

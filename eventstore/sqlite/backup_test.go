@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -59,6 +60,30 @@ func TestABackupBesideAWriterIsOneMomentOfTheLog(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
+}
+
+// The pages of a log's newest events are in the write-ahead log, where they have no
+// checksums yet, and a copy that doesn't fit SQLite's cache is written before its first page.
+func TestABackupOfALargeLogInUseIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "events.db"))
+	big := strings.Repeat("x", 32<<10)
+	for i := range 200 {
+		if _, err := s.Append(t.Context(), write(fmt.Sprint(i, big))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := s.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "backup")
+	if head, err := Backup(t.Context(), filepath.Join(dir, "events.db"), path); err != nil || head != want {
+		t.Fatalf("%+v, %v; want %+v", head, err, want)
+	}
+	if head, err := open(t, path).Verify(t.Context()); err != nil || head != want {
+		t.Errorf("%+v, %v; want %+v", head, err, want)
+	}
 }
 
 func TestARestoredStoreGoesOnWhereTheBackupWasTaken(t *testing.T) {
