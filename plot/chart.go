@@ -49,6 +49,8 @@ type Series struct {
 	Color int
 	// Dashed tells a curve from another one of the same color.
 	Dashed bool
+	// Faint is for a curve that is beside the point. Terminals leave it out.
+	Faint bool
 }
 
 // Ink is the color of texts.

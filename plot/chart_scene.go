@@ -64,8 +64,12 @@ func (c *Chart) scene() *scene {
 		}
 		s.line(from, to, guiding(), 1.3, 5, 4)
 	}
-	for i := range c.Series {
-		c.Series[i].draw(s, f)
+	for _, faint := range []bool{true, false} { // what is beside the point is below the others
+		for i := range c.Series {
+			if c.Series[i].Faint == faint {
+				c.Series[i].draw(s, f)
+			}
+		}
 	}
 	under := f.bottom + 24
 	if c.X.Title != "" {
@@ -113,10 +117,21 @@ func (c *Chart) placeLegend(s *scene, f frame) float64 {
 	if len(list) == 0 {
 		return top + 6
 	}
+	// Several lines of entries are aligned in columns.
+	room := f.right - f.left
+	all, widest := -float64(legendGap), 0.0
+	for _, l := range list {
+		width := legendStroke + 6 + s.face.width(s.face.cut(l.name, textSize, room-legendStroke-6), textSize)
+		all += legendGap + width
+		widest = math.Max(widest, width)
+	}
 	x := f.left
 	for _, l := range list {
-		name := s.face.cut(l.name, textSize, f.right-f.left-legendStroke-6)
+		name := s.face.cut(l.name, textSize, room-legendStroke-6)
 		width := legendStroke + 6 + s.face.width(name, textSize)
+		if all > room {
+			width = widest
+		}
 		if x > f.left && x+width > f.right {
 			x, top = f.left, top+textSize+7
 		}
@@ -146,6 +161,9 @@ func (l *Series) draw(s *scene, f frame) {
 		}
 		if l.Marks != Dots {
 			line := &path{stroke: stroke, width: 2, dashes: l.dashes()}
+			if l.Faint {
+				line.stroke, line.width = stroke.faded(0.4), 1
+			}
 			for i := from; i < to; i++ {
 				line.points = append(line.points, f.at(l.X[i], l.Y[i]))
 			}

@@ -30,7 +30,7 @@ func PNG(w io.Writer, p Picture, width int) error {
 	for _, it := range s.items {
 		c.draw(it)
 	}
-	return (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(w, c.image)
+	return png.Encode(w, c.image)
 }
 
 // canvas draws items onto an image.

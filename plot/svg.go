@@ -61,7 +61,7 @@ func writePath(b *bytes.Buffer, p *path) {
 		fmt.Fprintf(b, `Z" fill="%s"%s/>`+"\n", paint(p.fill), opacity("fill", p.fill))
 		return
 	}
-	fmt.Fprintf(b, `" fill="none" stroke="%s" stroke-width="%s"`, paint(p.stroke), number(p.width))
+	fmt.Fprintf(b, `" fill="none" stroke="%s"%s stroke-width="%s"`, paint(p.stroke), opacity("stroke", p.stroke), number(p.width))
 	if len(p.points) > 2 {
 		b.WriteString(` stroke-linejoin="round"`)
 	}

@@ -2,7 +2,6 @@ package plot
 
 import (
 	"math"
-	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -127,7 +126,9 @@ func (c *Chart) text(s Style) (lines []string) {
 		area.guide(g)
 	}
 	for i := range c.Series {
-		area.series(i, &c.Series[i])
+		if !c.Series[i].Faint {
+			area.series(&c.Series[i])
+		}
 	}
 	labels := make([]string, height)
 	for _, t := range y.ticks {
@@ -192,7 +193,7 @@ func (c *Chart) textLegend(s Style) (lines []string) {
 	for _, l := range list {
 		mark := guideMark(s)
 		if l.series != nil {
-			mark = seriesMark(c.indexOf(l.series), s)
+			mark = seriesMark(l.series.Color, s)
 			if braille {
 				mark = "━"
 				if l.series.Marks == Dots {
@@ -217,17 +218,16 @@ func (c *Chart) textLegend(s Style) (lines []string) {
 	return append(lines, line)
 }
 
-func (c *Chart) indexOf(of *Series) int {
-	return slices.IndexFunc(c.Series, func(s Series) bool { return &s == of || s.Name == of.Name })
-}
-
 // seriesMark is the character that draws a series where colors cannot tell it from others.
-func seriesMark(i int, s Style) string {
+func seriesMark(color int, s Style) string {
 	marks := []string{"●", "○", "▲", "△", "■", "□", "◆", "◇", "×", "+", "★"}
 	if s.ASCII {
 		marks = []string{"*", "o", "x", "+", "#", "@", "%", "&", "=", "$", "~"}
 	}
-	return marks[i%len(marks)]
+	if color == Ink {
+		return marks[paletteSize]
+	}
+	return marks[color%paletteSize]
 }
 
 func guideMark(s Style) string {

@@ -92,8 +92,8 @@ func (a *textArea) guide(g Guide) {
 // guideColor is that of guides.
 const guideColor = Ink - 1
 
-func (a *textArea) series(number int, s *Series) {
-	mark := seriesMark(number, a.style)
+func (a *textArea) series(s *Series) {
+	mark := seriesMark(s.Color, a.style)
 	s.segments(a.x, a.y, func(from, to int) {
 		column, row := a.place(s.X[from], s.Y[from])
 		a.set(column, row, s.Color, mark)
