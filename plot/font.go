@@ -2,6 +2,7 @@ package plot
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/goregular"
@@ -52,16 +53,18 @@ func (t *typeface) width(s string, size float64) (w float64) {
 
 // cut shortens a text to a width.
 func (t *typeface) cut(s string, size, width float64) string {
-	if t.width(s, size) <= width {
-		return s
-	}
-	runes := []rune(s)
-	for n := len(runes) - 1; n > 0; n-- {
-		if cut := string(runes[:n]) + "…"; t.width(cut, size) <= width {
-			return cut
+	const more = "…"
+	room, own, fits := width-t.width(more, size), 0.0, 0
+	for i, r := range s {
+		own += t.width(string(r), size)
+		if own > width {
+			return s[:fits] + more
+		}
+		if own <= room {
+			fits = i + utf8.RuneLen(r)
 		}
 	}
-	return "…"
+	return s
 }
 
 // wrap breaks a text between words.

@@ -71,8 +71,8 @@ func (m *Matrix) scene() *scene {
 	top += textSize + 8 + above + 10
 	m.drawCells(s, left, top, cell)
 	m.drawNames(s, left, top, cell, turned)
-	s.add(&label{position: position{margin + textSize*0.6, top + side/2}, text: m.Rows, size: textSize, anchor: middle, turned: true, fill: ink()},
-		&label{position: position{left + side/2, top - above - 16}, text: m.Columns, size: textSize, anchor: middle, fill: ink()})
+	s.add(&label{position: position{margin + textSize*0.6, top + side/2}, text: s.face.cut(m.Rows, textSize, math.Max(side, 150)), size: textSize, anchor: middle, turned: true, fill: ink()},
+		&label{position: position{left + side/2, top - above - 16}, text: s.face.cut(m.Columns, textSize, math.Max(side, 150)), size: textSize, anchor: middle, fill: ink()})
 	m.drawKey(s, left+side+24, top)
 	notes := s.footnotes(m.Notes, margin)
 	bottom := math.Max(top+side, top+150)

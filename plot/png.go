@@ -161,7 +161,7 @@ func (c *canvas) fill(list []outline, with color) {
 		}
 	}
 	box := image.Rect(int(math.Floor(low.x*c.scale)), int(math.Floor(low.y*c.scale)), int(math.Ceil(high.x*c.scale)), int(math.Ceil(high.y*c.scale)))
-	if box.Empty() || !box.Overlaps(c.image.Bounds()) {
+	if box = box.Intersect(c.image.Bounds()); box.Empty() {
 		return
 	}
 	r := vector.NewRasterizer(box.Dx(), box.Dy())

@@ -21,8 +21,11 @@ type tick struct {
 	label string
 }
 
-// largest bounds values, so that the length of an axis is finite.
-const largest = 8e307
+// The bounds of values and of the length of an axis, so that both can be divided by.
+const (
+	largest  = 8e307
+	smallest = 1e-290
+)
 
 // newScale returns the scale that fits an axis and its values, with about so many ticks.
 func newScale(a Axis, values []float64, ticks int) scale {
@@ -47,15 +50,15 @@ func (s *scale) fit(a Axis, values []float64) {
 	}
 	s.min, s.max = slices.Min(finite), slices.Max(finite)
 	const decades = 100
-	if a.Log && s.min > 0 && s.max/s.min > decades {
+	if a.Log && s.min > smallest && s.max/decades > s.min {
 		s.log = true
-		room := math.Pow(s.max/s.min, 0.04)
-		s.min, s.max = s.min/room, s.max*room
+		room := math.Exp((math.Log(s.max) - math.Log(s.min)) / 25)
+		s.min, s.max = s.min/room, math.Min(s.max*room, math.MaxFloat64)
 		return
 	}
-	if s.min == s.max {
+	if s.max/2-s.min/2 < smallest {
 		room := math.Abs(s.min) / 10
-		if room == 0 {
+		if room < smallest {
 			room = 1
 		}
 		s.min, s.max = s.min-room, s.max+room
@@ -73,13 +76,16 @@ func (s *scale) fit(a Axis, values []float64) {
 
 func (s scale) shows(v float64) bool {
 	slack := (s.max/2 - s.min/2) * 1e-9
+	if s.log {
+		slack = 0
+	}
 	return v >= s.min-slack && v <= s.max+slack
 }
 
 // at returns where a value is, as a share of the length of the axis.
 func (s scale) at(v float64) float64 {
 	if s.log {
-		return math.Log(v/s.min) / math.Log(s.max/s.min)
+		return (math.Log(v) - math.Log(s.min)) / (math.Log(s.max) - math.Log(s.min))
 	}
 	return (v/2 - s.min/2) / (s.max/2 - s.min/2)
 }

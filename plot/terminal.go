@@ -3,6 +3,7 @@ package plot
 import (
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"charm.land/lipgloss/v2"
 )
@@ -82,15 +83,19 @@ func wrapColumns(text string, width int) (lines []string) {
 	return lines
 }
 
+// cutColumns shortens a text to a number of characters.
 func cutColumns(text string, width int) string {
-	if lipgloss.Width(text) <= width {
-		return text
+	own, fits := 0, 0
+	for i, r := range text {
+		own += lipgloss.Width(string(r))
+		if own > width {
+			return text[:fits] + "…"
+		}
+		if own < width {
+			fits = i + utf8.RuneLen(r)
+		}
 	}
-	runes := []rune(text)
-	for lipgloss.Width(string(runes)) >= max(width, 1) && len(runes) > 0 {
-		runes = runes[:len(runes)-1]
-	}
-	return string(runes) + "…"
+	return text
 }
 
 func pad(text string, width int) string {
