@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"reprise/api"
@@ -176,7 +177,7 @@ func lossUnit(r api.RunPlots) string {
 }
 
 func runInWords(r api.RunPlots) string {
-	return fmt.Sprintf("run %s on %s, %s and %s validation", r.RunID, visible(r.Data.Path), plural(r.Data.Training, "training sample"), thousands(r.Data.Validation))
+	return fmt.Sprintf("run %s on %s, %s and %s validation", r.RunID, visible(filepath.Base(r.Data.Path)), plural(r.Data.Training, "training sample"), thousands(r.Data.Validation))
 }
 
 // predictionInWords says what made the predictions of a plot, and on what.
