@@ -132,10 +132,15 @@ func (r EvaluateRequest) Validate() error {
 	case r.Data != nil && r.Split != "":
 		errs = append(errs, &fault.FieldError{Field: "split", Value: strconv.Quote(r.Split), Problem: "cannot be given together with data", Fix: "leave one of them out"})
 	}
-	if s := r.Split; s != "" && s != dataset.Validation.String() && s != dataset.Test.String() {
-		errs = append(errs, &fault.FieldError{Field: "split", Value: strconv.Quote(s), Problem: "is not a split to evaluate", Fix: "use validation or test"})
+	return errors.Join(append(errs, checkSplit(r.Split))...)
+}
+
+// checkSplit returns a *fault.FieldError for what is not a split to evaluate.
+func checkSplit(s string) error {
+	if s == "" || s == dataset.Validation.String() || s == dataset.Test.String() {
+		return nil
 	}
-	return errors.Join(errs...)
+	return &fault.FieldError{Field: "split", Value: strconv.Quote(s), Problem: "is not a split to evaluate", Fix: "use validation or test"}
 }
 
 // OnSplit returns the split to evaluate where no data is given.

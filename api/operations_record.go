@@ -9,6 +9,7 @@ const (
 	ExportRun      Stream[ExportModelRequest, ModelPart]            = "runs.export"
 	PredictRows    Stream[PredictRequest, PredictionPart]           = "models.predict"
 	EvaluateModel  Stream[EvaluateRequest, Update[ModelEvaluation]] = "models.evaluate"
+	PlotRun        Stream[PlotRequest, Update[RunPlots]]            = "runs.plot"
 	ListDataSets   Unary[DataSetsRequest, DataSetList]              = "datasets.list"
 	FetchDataSet   Unary[FetchDataSetRequest, DataSet]              = "datasets.fetch"
 	InspectDataSet Unary[InspectDataSetRequest, Inspection]         = "datasets.inspect"
@@ -23,6 +24,7 @@ func recordOperations() []Operation {
 		stream(ExportRun, Service.ExportModel).reading(),
 		stream(PredictRows, Service.Predict).reading(),
 		stream(EvaluateModel, Service.Evaluate),
+		stream(PlotRun, Service.Plot),
 	}
 }
 

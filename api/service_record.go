@@ -29,6 +29,9 @@ type RecordService interface {
 	// Evaluate gives the figures of a model on new data, or on a split of the data of its
 	// run, and meanwhile how many samples were measured.
 	Evaluate(ctx context.Context, r EvaluateRequest) iter.Seq2[Update[ModelEvaluation], error]
+	// Plot gives what pictures of a run show: its recorded curves and, by predictions on a
+	// split of its data, how good it is. Pictures are drawn by whoever asks.
+	Plot(ctx context.Context, r PlotRequest) iter.Seq2[Update[RunPlots], error]
 }
 
 // DataService is about data sets.

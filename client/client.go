@@ -123,6 +123,11 @@ func (c *Client) Evaluate(ctx context.Context, r api.EvaluateRequest) iter.Seq2[
 	return stream(ctx, c, api.EvaluateModel, r)
 }
 
+// Plot implements api.Service.
+func (c *Client) Plot(ctx context.Context, r api.PlotRequest) iter.Seq2[api.Update[api.RunPlots], error] {
+	return stream(ctx, c, api.PlotRun, r)
+}
+
 // DataSets implements api.Service.
 func (c *Client) DataSets(ctx context.Context, r api.DataSetsRequest) (api.DataSetList, error) {
 	return unary(ctx, c, api.ListDataSets, r)

@@ -28,24 +28,45 @@ type EvaluationRequest struct {
 // It leases a device beside whatever that does, as a verification, of which it is a part. It
 // fails with the errors of Lessor.Acquire and of package loop.
 func Evaluate(ctx context.Context, d Lessor, r EvaluationRequest) (f metrics.Figures, err error) {
+	err = evaluate(ctx, d, r, func(x *loop.Execution) error {
+		f, err = x.FiguresOn(ctx, r.Split)
+		return err
+	})
+	return f, err
+}
+
+// EvaluateSamples is Evaluate for whoever needs more than the figures. It refuses text.
+func EvaluateSamples(ctx context.Context, d Lessor, r EvaluationRequest) (e *metrics.Evaluation, err error) {
+	if r.Data.Task() == dataset.NextToken {
+		return nil, errors.New("the samples of a text are not kept")
+	}
+	err = evaluate(ctx, d, r, func(x *loop.Execution) error {
+		e, err = x.EvaluationOn(ctx, r.Split)
+		return err
+	})
+	return e, err
+}
+
+// evaluate calls do with the execution of a checkpoint, on a leased device.
+func evaluate(ctx context.Context, d Lessor, r EvaluationRequest, do func(*loop.Execution) error) (err error) {
 	plan, err := loop.PlanOf(r.Session)
 	if err != nil {
-		return f, err
+		return err
 	}
 	w := workloadOf(r.Session, plan)
 	w.Shared = true
 	lease, err := d.Acquire(ctx, LeaseRequest{Kind: device.HolderVerification, Run: r.Run, Workload: w, Waiting: r.Waiting})
 	if err != nil {
-		return f, err
+		return err
 	}
 	defer func() { err = errors.Join(err, lease.Release()) }()
 	x, err := loop.NewExecutionWith(r.Session, plan, r.Data, lease.Backend(), loop.NewTrainer)
 	if err != nil {
-		return f, err
+		return err
 	}
 	defer x.Close()
 	if err := x.Restore(r.Content); err != nil {
-		return f, err
+		return err
 	}
-	return x.FiguresOn(ctx, r.Split)
+	return do(x)
 }

@@ -31,8 +31,8 @@ type ValueTally struct {
 	squares, magnitudes, parts sum
 	zero                       bool // a target is 0
 
-	targets, errors []float64 // errors are magnitudes
-	dropped         bool      // there were too many
+	targets, predicted []float64
+	dropped            bool // there were too many
 }
 
 // Add adds a sample. It fails, and adds nothing, unless both numbers are finite.
@@ -49,18 +49,18 @@ func (t *ValueTally) Add(target, predicted float64) error {
 	} else {
 		t.parts.add(e / math.Abs(target))
 	}
-	t.keep(target, e, MaxKept)
+	t.keep(target, predicted, MaxKept)
 	return nil
 }
 
-// keep keeps what R² and the median need, unless that is more than most numbers.
-func (t *ValueTally) keep(target, magnitude float64, most int) {
-	if t.dropped || 2*len(t.errors)+2 > most {
-		t.targets, t.errors, t.dropped = nil, nil, true
+// keep keeps what R², the median and Predictions need, unless that is more than most numbers.
+func (t *ValueTally) keep(target, predicted float64, most int) {
+	if t.dropped || 2*len(t.targets)+2 > most {
+		t.targets, t.predicted, t.dropped = nil, nil, true
 		return
 	}
 	t.targets = append(t.targets, target)
-	t.errors = append(t.errors, magnitude)
+	t.predicted = append(t.predicted, predicted)
 }
 
 // Figures returns the figures of the samples so far.
@@ -79,7 +79,11 @@ func (t *ValueTally) Figures() Regression {
 		f.Omitted = []string{fmt.Sprintf("R² and the median error, since there are more than %d samples", MaxKept/2)}
 		return f
 	}
-	f.MedianAbsoluteError = defined(median(t.errors))
+	magnitudes := make([]float64, len(t.targets))
+	for i, target := range t.targets {
+		magnitudes[i] = math.Abs(target - t.predicted[i])
+	}
+	f.MedianAbsoluteError = defined(median(magnitudes))
 	if spread := squaresAboutMean(t.targets); spread > 0 {
 		f.R2 = defined(1 - t.squares.value()/spread)
 	}
@@ -103,12 +107,12 @@ func squaresAboutMean(values []float64) float64 {
 	return squares.value()
 }
 
-// median returns the middle value, or the mean of the two in the middle.
+// median returns the middle value, or the mean of the two in the middle. It sorts the values.
 func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
+	slices.Sort(values)
+	n := len(values)
 	if n%2 == 1 {
-		return sorted[n/2]
+		return values[n/2]
 	}
-	return sorted[n/2-1]/2 + sorted[n/2]/2
+	return values[n/2-1]/2 + values[n/2]/2
 }

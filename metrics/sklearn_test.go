@@ -17,6 +17,9 @@ type fixtures struct {
 		Logits        [][]float32     `json:"logits"`
 		Probabilities [][]float64     `json:"probabilities"`
 		Want          json.RawMessage `json:"want"`
+		// Calibration are the means of the probabilities of two classes, and the shares that
+		// came true.
+		Calibration [2][]float64 `json:"calibration"`
 	} `json:"classification"`
 	Regression []struct {
 		Name        string          `json:"name"`

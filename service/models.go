@@ -263,35 +263,46 @@ func (s *Service) evaluateSplit(ctx context.Context, q api.EvaluateRequest) (e a
 		return e, err
 	}
 	defer r.close()
-	cp, content, err := s.readCheckpoint(ctx, &r, q.Step, q.Step == nil)
-	if err != nil {
-		return e, err
-	}
-	library, done, err := s.library(ctx)
-	if err != nil {
-		return e, err
-	}
-	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
-	done()
-	if err != nil {
-		return e, err
-	}
 	split := q.OnSplit()
-	if data.Len(split) == 0 {
-		return e, &fault.FieldError{Field: "split", Value: strconv.Quote(split.String()), Problem: fmt.Sprintf("is empty: run %s was trained on data without a test split", r.run.ID),
-			Fix: "use validation, or name new data"}
+	cp, request, err := s.evaluationOf(ctx, &r, q.Step, split)
+	if err != nil {
+		return e, err
 	}
 	devices, ctx := s.lessor(ctx)
 	defer devices.close(&err)
-	found, err := integration.Evaluate(ctx, devices, integration.EvaluationRequest{
-		Session: r.run.Session, Run: r.run.ID, Content: content, Data: data, Split: split, Waiting: tellWaiting(ctx),
-	})
+	found, err := integration.Evaluate(ctx, devices, request)
 	if err != nil {
 		return e, err
 	}
 	return api.ModelEvaluation{
-		Model: usedModel(r, cp), Split: split.String(), Samples: data.Len(split), Figures: found,
+		Model: usedModel(r, cp), Split: split.String(), Samples: request.Data.Len(split), Figures: found,
 		Recorded: recordedSame(r.run.TrainingRun, cp, split, found),
+	}, nil
+}
+
+// evaluationOf says how a checkpoint of a run is evaluated on a split of its own data: that
+// at a step, or the best one. It opens the data.
+func (s *Service) evaluationOf(ctx context.Context, r *subject, step *uint64, split dataset.Split) (training.Checkpoint, integration.EvaluationRequest, error) {
+	var none integration.EvaluationRequest
+	cp, content, err := s.readCheckpoint(ctx, r, step, step == nil)
+	if err != nil {
+		return cp, none, err
+	}
+	library, done, err := s.library(ctx)
+	if err != nil {
+		return cp, none, err
+	}
+	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
+	done()
+	if err != nil {
+		return cp, none, err
+	}
+	if data.Len(split) == 0 {
+		return cp, none, &fault.FieldError{Field: "split", Value: strconv.Quote(split.String()), Problem: fmt.Sprintf("is empty: run %s was trained on data without a test split", r.run.ID),
+			Fix: "use validation, or name new data"}
+	}
+	return cp, integration.EvaluationRequest{
+		Session: r.run.Session, Run: r.run.ID, Content: content, Data: data, Split: split, Waiting: tellWaiting(ctx),
 	}, nil
 }
 

@@ -24,6 +24,9 @@ func modelCalls() []call {
 		{"models.evaluate", `{"run":"latest","split":"test","step":1000000}`},
 		{"models.evaluate", `{"run":"latest","folder":"/","data":{"path":"none.csv"}}`},
 		{"models.evaluate", `{"bundle":"/none.tar","run":"a","split":"train"}`},
+		{"runs.plot", `{"run":"latest","kinds":["curves"]}`},
+		{"runs.plot", `{"run":"latest","kinds":["residuals"]}`},
+		{"runs.plot", `{"run":"no such run","kinds":[""],"split":"train"}`},
 	}
 }
 

@@ -97,6 +97,7 @@ func Run(t *testing.T, h Harness) {
 		{"all of a request for text is checked at once", generationRequest},
 		{"a model is exported in pieces of its files", exportedModel},
 		{"a model predicts and is evaluated", usedModels},
+		{"pictures show what is on record", plotted},
 		{"data sets are listed, fetched and inspected", dataSets},
 		{"the newest events, and those that pass a filter", tail},
 		{"a log that is followed is waited for", follow},

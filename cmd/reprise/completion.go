@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"reprise/api"
+	"reprise/dataset"
 )
 
 // shells are those that completion scripts are written for.
@@ -137,6 +138,10 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return words(f.DefValue, formatJSON)
 	case "format":
 		return words(exportFormats()...)
+	case "kind":
+		return words(plotKindNames()...)
+	case "split":
+		return words(dataset.Validation.String(), dataset.Test.String())
 	case "out":
 		return nil // a file or a folder, which the shell knows
 	case "cpu-features":

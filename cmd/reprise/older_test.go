@@ -40,6 +40,7 @@ func TestEveryCommandNamesAnOlderLog(t *testing.T) {
 	commands := map[string][]line{
 		"runs list": {{"", warns}}, "runs show": {{"latest", warns}}, "runs events": {{"latest", warns}}, "runs metrics": {{"latest", warns}},
 		"runs explain": {{"latest", warns}}, "runs compare": {{"latest latest", exitInvalid}}, "runs annotate": {{"latest --tag a", refuses}}, "runs delete": {{"latest --yes", refuses}},
+		"runs plot":   {{"latest", warns}, {"latest --kind roc --out " + filepath.Join(dir, "roc.svg"), warns}},
 		"runs export": {{"latest --tensorboard " + filepath.Join(dir, "curves"), warns}},
 		"runs verify": {{"latest", refuses}}, "runs resume": {{"latest", refuses}}, "runs fork": {{"latest --set config.epochs=2", refuses}},
 		"runs cancel": {{"latest", refuses}}, "runs pause": {{"latest", refuses}}, "runs priority": {{"latest --priority 1", refuses}},

@@ -27,7 +27,7 @@ beginning of one, its name (see "reprise runs annotate"), or "latest".`,
 	c.AddCommand(
 		newRunsListCommand(env), newRunsShowCommand(env), newRunsResumeCommand(env), newRunsForkCommand(env),
 		newRunsEventsCommand(env), newRunsMetricsCommand(env), newRunsVerifyCommand(env), newRunsExplainCommand(env),
-		newRunsAnnotateCommand(env), newRunsCompareCommand(env), newRunsDeleteCommand(env), newRunsExportCommand(env), newRunsCancelCommand(env), newRunsPauseCommand(env), newRunsPriorityCommand(env), newRunsRetryCommand(env),
+		newRunsAnnotateCommand(env), newRunsCompareCommand(env), newRunsDeleteCommand(env), newRunsPlotCommand(env), newRunsExportCommand(env), newRunsCancelCommand(env), newRunsPauseCommand(env), newRunsPriorityCommand(env), newRunsRetryCommand(env),
 	)
 	return c
 }

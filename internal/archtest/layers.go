@@ -46,11 +46,12 @@ func layerTable() []layer {
 		{"api/...", append([]string{"api/..."}, contexts...), "the published language speaks to services, not to stores and drivers"},
 		{"api/describe", append([]string{"journal"}, contexts...), "what an event means is the journal's to say; this says it in a line"},
 		{"service", append([]string{"api/...", "integration", "journal", "datadir", "training/loop", "dataset/preprocess", "export/bundle"}, contexts...), "use cases join contexts, not their implementations: cmd hands those in"},
+		{"plot", nil, "a picture does not know what its numbers are of"},
 		{"server", []string{"api/..."}, "a server hands on what a service says: it knows only the published language"},
 		{"client/...", []string{"client/...", "api/..."}, "a client knows only the published language"},
 		{"web/...", []string{"web/...", "api/...", "client/..."}, "the dashboard sees what any client sees"},
 		{"cmd/...", []string{"..."}, "cmd wires everything"},
-		{"cmd/reprise", []string{"api", "api/describe", "client", "server", "service", "training", "dataset", "nn", "tensor", "export", "metrics"},
+		{"cmd/reprise", []string{"api", "api/describe", "client", "server", "service", "training", "dataset", "nn", "tensor", "export", "metrics", "plot"},
 			"a display knows what a service answers, in the words of the published language; what is wired stays in a few files"},
 		{"internal/...", nil, "a mechanism that has no meaning of its own cannot know a context"},
 	}

@@ -15,6 +15,7 @@ import warnings
 import numpy as np
 from scipy.special import softmax
 from sklearn import metrics as m
+from sklearn.calibration import calibration_curve
 
 random = np.random.RandomState(20240229)
 
@@ -90,6 +91,9 @@ def classification(name, classes, labels, logits=None, probabilities=None):
     if top:
         want["top_k"] = top
     case = {"name": name, "classes": classes, "labels": labels.tolist(), "want": want}
+    if classes == 2:
+        true, predicted = calibration_curve((labels == 1).astype(int), p[:, 1], n_bins=10)
+        case["calibration"] = [predicted.tolist(), true.tolist()]
     case["probabilities" if logits is None else "logits"] = scores.tolist()
     return case
 

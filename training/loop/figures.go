@@ -49,14 +49,21 @@ func (x *Execution) FiguresOn(ctx context.Context, split dataset.Split) (metrics
 		}
 		return textFigures(x.data, training.Metrics{ValLoss: e.ValLoss, ValAccuracy: e.ValAccuracy})
 	}
+	e, err := x.EvaluationOn(ctx, split)
+	return e.Figures(), err
+}
+
+// EvaluationOn returns the evaluation of the current weights on one split, which is not
+// empty, of data that are not text. It fails as FiguresOn does, and then has the samples
+// before.
+func (x *Execution) EvaluationOn(ctx context.Context, split dataset.Split) (*metrics.Evaluation, error) {
 	if x.data.Task() == dataset.Regression {
-		return x.targetFigures(ctx, split)
+		return x.evaluateTargets(ctx, split)
 	}
 	e := metrics.NewClassEvaluation(x.data.ClassNames(), x.data.ClassCounts(dataset.Train))
-	err := x.predict(ctx, split, func(sample int, logits []float32) error {
+	return e, x.predict(ctx, split, func(sample int, logits []float32) error {
 		return unpredictable(e.AddClass(int(x.data.Label(split, sample)), logits))
 	})
-	return e.Figures(), err
 }
 
 // validationFigures returns the figures on the validation split, where an evaluation gave
@@ -91,7 +98,7 @@ func (e *PredictionError) Kind() fault.Kind { return fault.Invalid }
 // Unwrap returns the cause.
 func (e *PredictionError) Unwrap() error { return e.Err }
 
-func (x *Execution) targetFigures(ctx context.Context, split dataset.Split) (metrics.Figures, error) {
+func (x *Execution) evaluateTargets(ctx context.Context, split dataset.Split) (*metrics.Evaluation, error) {
 	targets := x.data.Targets()
 	var quantities []metrics.Quantity
 	for _, t := range targets {
@@ -100,14 +107,13 @@ func (x *Execution) targetFigures(ctx context.Context, split dataset.Split) (met
 	e := metrics.NewValueEvaluation(quantities)
 	predicted := make([]float64, len(targets))
 	var truth []float64
-	err := x.predict(ctx, split, func(sample int, outputs []float32) error {
+	return e, x.predict(ctx, split, func(sample int, outputs []float32) error {
 		truth = x.data.AppendTargets(truth[:0], split, sample)
 		for i, t := range targets {
 			predicted[i] = t.Restore(outputs[i])
 		}
 		return unpredictable(e.AddValues(truth, predicted))
 	})
-	return e.Figures(), err
 }
 
 func unpredictable(err error) error {

@@ -1,0 +1,140 @@
+package plot
+
+import "math"
+
+// Picture is what can be drawn: a *Chart or a *Matrix.
+type Picture interface {
+	scene() *scene
+	text(Style) []string
+}
+
+// Chart shows series over two axes.
+type Chart struct {
+	// Title says what is shown, Subtitle of what; Notes are below, such as what is left out.
+	Title, Subtitle string
+	Notes           []string
+	X, Y            Axis
+	Series          []Series
+	Guides          []Guide
+	// Square gives both axes the same length.
+	Square bool
+}
+
+// Axis is one of the two axes.
+type Axis struct {
+	// Title has the unit.
+	Title string
+	// Fixed says that the axis is from Min to Max; else it fits the series.
+	Fixed    bool
+	Min, Max float64
+	// Log says that the axis is logarithmic if the values are positive and span more than
+	// two decades.
+	Log bool
+	// Whole says that there is nothing between whole numbers.
+	Whole bool
+}
+
+// Series is a curve, or a cloud of points.
+type Series struct {
+	// Name is that in the legend; "" for none.
+	Name string
+	// X and Y are as long as each other.
+	X, Y []float64
+	// Low and High, if not nil, are the ends of a band about the curve.
+	Low, High []float64
+	// Counts, if not nil, are how many samples each dot stands for.
+	Counts []int
+	Marks  Marks
+	// Color is a number of the palette, which has each number; Ink is that of texts.
+	Color int
+	// Dashed tells a curve from another one of the same color.
+	Dashed bool
+	// Faint is for a curve that is beside the point. Terminals leave it out.
+	Faint bool
+}
+
+// Ink is the color of texts.
+const Ink = -1
+
+// Marks says how points are shown.
+type Marks int
+
+// The marks of a series.
+const (
+	Lines Marks = iota
+	LinesAndDots
+	Dots
+)
+
+// Guide is a line to compare with, such as what chance gives.
+type Guide struct {
+	Name string
+	// Level is its height, unless it is Diagonal, from the lower left to the upper right.
+	Level    float64
+	Diagonal bool
+}
+
+// drawable reports whether a point is on both axes.
+func drawable(x, y scale, px, py float64) bool {
+	return x.shows(px) && y.shows(py)
+}
+
+// scales returns the scales of both axes, over lengths that only choose how many ticks
+// there are: at most that many.
+func (c *Chart) scales(ticksX, ticksY int) (x, y scale) {
+	var xs, ys []float64
+	for _, s := range c.Series {
+		xs = append(xs, s.X...)
+		ys = append(append(append(ys, s.Y...), s.Low...), s.High...)
+	}
+	for _, g := range c.Guides {
+		if !g.Diagonal {
+			ys = append(ys, g.Level)
+		}
+	}
+	return newScale(c.X, xs, ticksX), newScale(c.Y, ys, ticksY)
+}
+
+// legend is an entry of the legend: a series or, where that is nil, a guide.
+type legend struct {
+	name   string
+	series *Series
+}
+
+func (c *Chart) legends() (list []legend) {
+	for i := range c.Series {
+		if s := &c.Series[i]; s.Name != "" {
+			list = append(list, legend{s.Name, s})
+		}
+	}
+	for _, g := range c.Guides {
+		if g.Name != "" {
+			list = append(list, legend{g.Name, nil})
+		}
+	}
+	return list
+}
+
+// segments calls do with the longest stretches of points that can be drawn.
+func (s *Series) segments(x, y scale, do func(from, to int)) {
+	from := 0
+	for i := range s.X {
+		if !drawable(x, y, s.X[i], s.Y[i]) {
+			if i > from {
+				do(from, i)
+			}
+			from = i + 1
+		}
+	}
+	if len(s.X) > from {
+		do(from, len(s.X))
+	}
+}
+
+// count returns how many samples a dot stands for.
+func (s *Series) count(i int) float64 {
+	if s.Counts == nil {
+		return 1
+	}
+	return math.Max(1, float64(s.Counts[i]))
+}
