@@ -109,6 +109,7 @@ type audit struct {
 	timeline *Timeline
 	leases   map[leaseKey]*auditedLease
 	queue    QueueReplay
+	settings []queue.Settings // by version, from 1
 	last     eventstore.Event // of any aggregate
 	// snapshots are those to compare.
 	snapshots snapshotted
@@ -172,8 +173,10 @@ func (a *audit) add(e eventstore.Event) error {
 		if decided, err := a.queue.Apply(event); err != nil {
 			what = err.Error()
 		} else {
-			what = decided.Check()
+			what = a.checkDecision(&decided)
 		}
+	case SettingsEvent:
+		what = a.checkSettings(event)
 	}
 	if what != "" {
 		return wrong(what)

@@ -114,9 +114,9 @@ func Admit(s *Snapshot, e Entry) error {
 		if labelled == 0 {
 			haveLabels = "no device"
 		}
-		fix := "leave job.labels out: no device has labels"
+		fix := "leave job.labels out, or give devices labels: none has any"
 		if len(known) > 0 {
-			fix = "use labels that enough devices have; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+			fix = "use labels that enough devices have, or give them to devices; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 		}
 		errs.add("job.labels", "["+strings.Join(e.Need.Labels, ", ")+"]", fmt.Sprintf("are the labels of %s, and %s", haveLabels, wantsDevices(size)), fix)
 	}

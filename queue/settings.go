@@ -82,6 +82,9 @@ func (s Settings) labelsWith(change map[device.ID][]string) map[device.ID][]stri
 	return after
 }
 
+// IsZero reports whether nothing is set.
+func (s Settings) IsZero() bool { return len(s.Shares)+len(s.Quotas)+len(s.Labels) == 0 }
+
 // Equal reports whether both set the same.
 func (s Settings) Equal(o Settings) bool {
 	return maps.Equal(s.Shares, o.Shares) && maps.Equal(s.Quotas, o.Quotas) && maps.EqualFunc(s.Labels, o.Labels, slices.Equal)

@@ -185,9 +185,13 @@ func TestOnlyTheRatioOfSharesMatters(t *testing.T) {
 		if got := queue.Plan(s); !reflect.DeepEqual(got, want) {
 			t.Fatalf("with the share 1 named: %+v, want %+v", got, want)
 		}
-		s.Policy.Shares = map[string]float64{"ada": 4 * named["ada"], "bob": 4 * named["bob"]} // exactly
+		times := 4.0 // exactly
+		if named["ada"] > 1 {
+			times = 0.25
+		}
+		s.Policy.Shares = map[string]float64{"ada": times * named["ada"], "bob": times * named["bob"]}
 		if got := queue.Plan(s); !reflect.DeepEqual(got, want) {
-			t.Fatalf("with shares four times as large: %+v, want %+v", got, want)
+			t.Fatalf("with shares %v times as large: %+v, want %+v", times, got, want)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -186,6 +187,9 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 				break
 			}
 			t.row("ahead of it", string(id))
+		}
+		for _, o := range d.Owners {
+			t.row("owner", fmt.Sprintf("%s had used %s of late, with the share %v", cmp.Or(o.Owner, "none"), shortDuration(o.Used), o.Share))
 		}
 		for _, h := range d.Holders {
 			left := ""
