@@ -14,6 +14,14 @@ type QueueRequest struct{}
 // quota that is null, and an empty list of labels, removes what is set.
 type SetQueueRequest struct{ queue.SettingsChange }
 
+// Label asks for the labels of a device, which replace those that were set.
+func (r *SetQueueRequest) Label(id string, labels []string) {
+	if r.Labels == nil {
+		r.Labels = map[device.ID][]string{}
+	}
+	r.Labels[device.ID(id)] = labels
+}
+
 // QueueReport is how the queue is shared, and how full it is.
 type QueueReport struct {
 	// Waiting is how many runs wait, and MostWaiting how many may; 0 is no bound.
@@ -31,6 +39,20 @@ type QueueReport struct {
 	// made; 0 and null if nothing was ever set.
 	Version   uint64     `json:"version"`
 	ChangedAt *time.Time `json:"changed_at"`
+}
+
+// First says which runs of one priority are the first to get a device.
+func (r QueueReport) First() string {
+	switch r.Order {
+	case queue.OrderShare:
+		return "those of the owner who has used least for the share"
+	case queue.OrderSubmission:
+		return "those that were submitted first"
+	case queue.OrderRemaining:
+		return "those that will probably take the least time"
+	case queue.OrderAttained:
+	}
+	return "those that have had devices for the least time"
 }
 
 // QueueOwner is an owner of runs; Owner is "" for runs that have none.

@@ -2,8 +2,8 @@ package api
 
 import (
 	"fmt"
-	"slices"
 	"iter"
+	"slices"
 	"time"
 
 	"reprise/device"

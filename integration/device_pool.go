@@ -239,7 +239,10 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 		return nil
 	}
 	ctx := self.Context()
-	if err := errors.Join(p.examine(ctx), p.queue.recall(ctx)); err != nil {
+	if err := p.examine(ctx); err != nil {
+		return err
+	}
+	if err := p.queue.recall(ctx); err != nil {
 		return err
 	}
 	ledgers := make([]device.Ledger, len(p.order))

@@ -67,7 +67,7 @@ func VerifyLog(ctx context.Context, store eventstore.Store) (LogReport, error) {
 
 // AuditLog is VerifyLog, but ignores contradictions for which counts returns false.
 func AuditLog(ctx context.Context, store eventstore.Store, counts func(*ContradictionError) bool) (*audit, error) {
-	a := &audit{timeline: NewTimeline(), leases: map[leaseKey]*auditedLease{}}
+	a := &audit{timeline: NewTimeline(), leases: map[leaseKey]*auditedLease{}, priorities: map[queue.JobID][]int{}}
 	// Before the head: the stored models grow with the log.
 	models, err := storedModels(ctx, store)
 	if err != nil {
@@ -110,7 +110,9 @@ type audit struct {
 	leases   map[leaseKey]*auditedLease
 	queue    QueueReplay
 	settings []queue.Settings // by version, from 1
-	last     eventstore.Event // of any aggregate
+	// priorities are those that each job has had.
+	priorities map[queue.JobID][]int
+	last       eventstore.Event // of any aggregate
 	// snapshots are those to compare.
 	snapshots snapshotted
 }

@@ -1,6 +1,11 @@
 package journal
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"reprise/queue"
+)
 
 // checkDecision says what is wrong with a decision, given the jobs and the settings of the
 // queue that it was made about.
@@ -12,7 +17,36 @@ func (a *audit) checkDecision(d *QueueDecided) string {
 			return "snapshot." + what
 		}
 	}
+	for i := range d.Snapshot.Jobs {
+		if what := a.checkEntry(&d.Snapshot.Jobs[i]); what != "" {
+			return fmt.Sprintf("snapshot.jobs: job %s: %s", d.Snapshot.Jobs[i].ID, what)
+		}
+	}
 	return d.Check()
+}
+
+// checkEntry says where a decision takes a job for another one than its events tell of. The
+// priority may be an earlier one: it can change while a decision is made.
+func (a *audit) checkEntry(e *queue.Entry) string {
+	record, ok := a.timeline.jobs.Job(e.ID)
+	if !ok { // a verification, or a run of an older log
+		return ""
+	}
+	if len(e.On) > 0 && e.Owner == "" && e.Priority == 0 && e.Devices == 0 && len(e.Need.Labels) == 0 {
+		return "" // its job has ended, and its run has yet to give back its device
+	}
+	s := record.Job.Submission()
+	switch had := a.priorities[e.ID]; {
+	case e.Owner != s.Owner:
+		return fmt.Sprintf("owner: recorded %q, but it was submitted for %q", e.Owner, s.Owner)
+	case !slices.Contains(had, e.Priority):
+		return fmt.Sprintf("priority: recorded %d, but it has had %v", e.Priority, had)
+	case e.Devices != s.Devices:
+		return fmt.Sprintf("devices: recorded %d, but it was submitted for %d", e.Devices, s.Devices)
+	case !slices.Equal(e.Need.Labels, s.Labels):
+		return fmt.Sprintf("need.labels: recorded %v, but it was submitted with %v", e.Need.Labels, s.Labels)
+	}
+	return ""
 }
 
 // checkSettings keeps the settings for the decisions that are made with them.

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/queue"
 )
 
 func newQueueCommand(env *environment) *cobra.Command {
@@ -53,7 +52,7 @@ func writeQueue(t *table, r api.QueueReport) error {
 		waiting += fmt.Sprintf(", of %s that may wait", thousands(uint64(r.MostWaiting)))
 	}
 	t.line("%s", waiting)
-	t.line("%s", orderInWords(r.Order))
+	t.line("%s", "of the runs of one priority, the first are "+r.First())
 	if r.ChangedAt == nil {
 		t.line("nothing has been set: every owner has the share 1 and no quota")
 	} else {
@@ -78,19 +77,4 @@ func writeQueue(t *table, r api.QueueReport) error {
 		t.row(string(d.ID), cmp.Or(strings.Join(d.Labels, ", "), "-"))
 	}
 	return nil
-}
-
-// orderInWords says which of the runs that wait comes first.
-func orderInWords(order queue.Order) string {
-	first := "those of the owner who has used least, for their share"
-	switch order {
-	case queue.OrderAttained:
-		first = "those that have had devices for the least time"
-	case queue.OrderSubmission:
-		first = "those that were submitted first"
-	case queue.OrderRemaining:
-		first = "those that will probably take the least time"
-	case queue.OrderShare:
-	}
-	return "of the runs of one priority, the first are " + first
 }

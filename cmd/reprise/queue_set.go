@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/device"
 )
 
 func newQueueSetCommand(env *environment) *cobra.Command {
@@ -54,7 +53,7 @@ device keeps it. Labels are what a request can ask of a device with job.labels.`
 // queueChangeOf returns the change that the flags ask for.
 func queueChangeOf(c *cobra.Command, shares, quotas, labels []string) (api.SetQueueRequest, error) {
 	var q api.SetQueueRequest
-	q.Shares, q.Quotas, q.Labels = map[string]*float64{}, map[string]*int{}, map[device.ID][]string{}
+	q.Shares, q.Quotas = map[string]*float64{}, map[string]*int{}
 	each := func(flag, form string, given []string, set func(name, value string) bool) error {
 		var names []string
 		for _, text := range given {
@@ -95,12 +94,13 @@ func queueChangeOf(c *cobra.Command, shares, quotas, labels []string) (api.SetQu
 		return q, err
 	}
 	return q, each("label", "DEVICE=LABEL, such as cpu0=fast", labels, func(id, value string) bool {
-		q.Labels[device.ID(id)] = []string{}
-		for _, label := range strings.Split(value, ",") {
-			if value != "" {
-				q.Labels[device.ID(id)] = append(q.Labels[device.ID(id)], strings.TrimSpace(label))
+		labels := []string{}
+		if value != "" {
+			for _, label := range strings.Split(value, ",") {
+				labels = append(labels, strings.TrimSpace(label))
 			}
 		}
+		q.Label(id, labels)
 		return true
 	})
 }
