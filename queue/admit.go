@@ -132,6 +132,18 @@ func Admit(s *Snapshot, e Entry) error {
 	return errs.join()
 }
 
+// CheckPredecessor fails with fault.Invalid, about a field, for a job that another one cannot
+// come after: it has ended without having completed, so the other one would be cancelled.
+func CheckPredecessor(field string, id JobID, state State) error {
+	if !state.Ended() || state == StateCompleted {
+		return nil
+	}
+	return fault.As(fault.Invalid, &fault.FieldError{
+		Field: field, Value: string(id), Problem: "is " + string(state) + ", so what comes after it would be cancelled at once",
+		Fix: "retry that run and name its retry, or leave it out",
+	})
+}
+
 func wantsDevices(n int) string { return "it wants " + devices(n) }
 
 // permanently lists the refusals of a need that no waiting mends.

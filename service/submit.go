@@ -369,7 +369,19 @@ func (s *Service) predecessor(ctx context.Context, i int, name string) (training
 		return "", err
 	}
 	defer f.close()
-	return f.id, nil
+	field := fmt.Sprintf("job.after[%d]", i)
+	state := f.job.Job.State()
+	if f.job.Version == 0 && f.run.Session.State == training.Failed { // of a version that had no queue
+		state = queue.StateFailed
+	}
+	problem := queue.CheckPredecessor(field, queue.JobID(f.id), state)
+	var mistake *fault.FieldError
+	if jobs, err := f.Jobs(ctx); err == nil && errors.As(problem, &mistake) {
+		if retry := jobs.NewestTry(queue.JobID(f.id)); retry != queue.JobID(f.id) {
+			mistake.Fix = fmt.Sprintf("name %s, its retry, or leave it out", retry)
+		}
+	}
+	return f.id, problem
 }
 
 // prepareJob opens the data of a job and translates its request, as integration.Prepare

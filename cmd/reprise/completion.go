@@ -195,13 +195,15 @@ func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix strin
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
+	said := map[string]bool{}
 	found = append(found, beginningWith(prefix, []string{"latest\tthe newest run"})...)
 	for _, r := range slices.Backward(runs) {
 		if c.Name() == "resume" && r.State.Terminal() {
 			continue // it would be refused
 		}
 		for _, word := range []string{string(r.RunID), r.Name} {
-			if word != "" && strings.HasPrefix(word, prefix) && len(found) < maxCandidates {
+			if word != "" && !said[word] && strings.HasPrefix(word, prefix) && len(found) < maxCandidates {
+				said[word] = true // the newest of those that have the same name
 				found = append(found, fmt.Sprintf("%s\t%s, %s, epoch %d of %d", word, r.State, r.Dataset, r.Epoch, r.Epochs))
 			}
 		}
