@@ -88,6 +88,7 @@ func Run(t *testing.T, h Harness) {
 		{"runs train and are followed to their ends", trained},
 		{"a run that is interrupted is resumed", interrupted},
 		{"runs are followed with the others of the process", followedWithOthers},
+		{"the queue is shared as it is set", shared},
 		{"a lease lasts as long as its stream", leased},
 		{"a warning comes before the answer", warning},
 		{"figures are those of the run", figures},

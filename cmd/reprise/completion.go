@@ -147,6 +147,22 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return env.runCandidates
 	case "from", "to", "step":
 		return env.stepCandidates
+	case "share", "quota":
+		return env.settingCandidates(func(r api.QueueReport) []string {
+			var owners []string
+			for _, o := range r.Owners {
+				owners = append(owners, o.Owner)
+			}
+			return owners
+		})
+	case "label":
+		return env.settingCandidates(func(r api.QueueReport) []string {
+			var devices []string
+			for _, d := range r.Devices {
+				devices = append(devices, string(d.ID))
+			}
+			return devices
+		})
 	case "type":
 		return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			return beginningWith(prefix, []string{"training.", "device.", "actor.", "queue."}),
@@ -209,6 +225,25 @@ func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix strin
 		}
 	}
 	return found, directive
+}
+
+// settingCandidates are the names of what the settings of the queue are about, with the
+// equals sign that follows.
+func (env *environment) settingCandidates(names func(api.QueueReport) []string) candidates {
+	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		var found []string
+		_ = env.quietly(c, func(ctx context.Context, s api.Service) error { // then there is nothing to complete
+			report, err := s.Queue(ctx, api.QueueRequest{})
+			for _, name := range names(report) {
+				if name != "" {
+					found = append(found, name+"=")
+				}
+			}
+			return err
+		})
+		return beginningWith(prefix, found), directive
+	}
 }
 
 // stepCandidates are the steps of the checkpoints of the run that the command
