@@ -22,6 +22,8 @@ type DeviceList struct {
 // Device is a device and who holds it.
 type Device struct {
 	device.Description
+	// Labels are what jobs can ask of it with job.labels.
+	Labels []string `json:"labels,omitempty"`
 	// Leases are those in force.
 	Leases []device.Lease `json:"leases"`
 }

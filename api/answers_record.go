@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"reprise/device"
@@ -133,6 +134,10 @@ func (x Explanation) StartsWhen() string {
 	}
 	for _, r := range x.Decision.Reasons {
 		switch {
+		case !r.Transient && r.Code == queue.CodeQuota:
+			return "the quota of its owner is raised"
+		case !r.Transient && slices.ContainsFunc(x.Decision.Reasons, func(r queue.Reason) bool { return r.Code == queue.Code(queue.ReasonMissingLabel) }):
+			return "enough devices have the labels that it asks for"
 		case !r.Transient:
 			return "a device that can take it is added"
 		case r.Code == queue.CodePaused:
@@ -140,7 +145,7 @@ func (x Explanation) StartsWhen() string {
 		case r.Code == queue.CodeAfter:
 			return "the run that it comes after has completed"
 		case r.Code == queue.CodeQuota:
-			return "other runs of its owner hold fewer devices"
+			return "other runs of its owner hold fewer devices, or the quota of its owner is raised"
 		case r.Code == queue.CodeUnfit:
 			return "a device that could take it is healthy again and has enough memory free"
 		case r.Code == queue.CodeBusy, r.Code == queue.CodeReserved:
@@ -184,6 +189,9 @@ type RunDecision struct {
 	Holders []DeviceHolder `json:"holders,omitempty"`
 	// Ahead are the runs that were before it in the queue then, the first one first.
 	Ahead []training.RunID `json:"ahead,omitempty"`
+	// Owners are, if the run waited and owners share by what they have used, its own owner
+	// and those of the runs ahead.
+	Owners []OwnerUse `json:"owners,omitempty"`
 	// Start is when the run will probably start, after Time, if every run ends after
 	// its estimate and none gives way; nil if a run that it waits for has no estimate.
 	Start *time.Duration `json:"probable_start_ns,omitempty"`
@@ -194,6 +202,14 @@ type RunDecision struct {
 	// be made again.
 	OtherRules bool   `json:"other_rules,omitempty"`
 	Problem    string `json:"problem,omitempty"`
+}
+
+// OwnerUse is what an owner had used of late when a decision was made, and the owner's
+// share. The one who has used least for the share comes first.
+type OwnerUse struct {
+	Owner string        `json:"owner"`
+	Used  time.Duration `json:"used_ns"`
+	Share float64       `json:"share"`
 }
 
 // DeviceHolder is a run that has devices.

@@ -19,13 +19,15 @@ type Stream[Request, Item any] string
 // The operations, beside those that lie with their part of Service. Each has one line
 // here, and one in its table below.
 const (
-	ListRuns    Unary[RunsRequest, RunList]       = "runs.list"
-	ShowRun     Unary[RunRequest, RunReport]      = "runs.show"
-	CompareRuns Unary[CompareRequest, Comparison] = "runs.compare"
-	AnnotateRun Unary[AnnotateRequest, Annotated] = "runs.annotate"
-	ShowState   Unary[StateRequest, StateReport]  = "state"
-	ListDevices Unary[DevicesRequest, DeviceList] = "devices"
-	LeaseDevice Stream[LeaseRequest, LeaseUpdate] = "devices.lease"
+	ListRuns    Unary[RunsRequest, RunList]         = "runs.list"
+	ShowRun     Unary[RunRequest, RunReport]        = "runs.show"
+	CompareRuns Unary[CompareRequest, Comparison]   = "runs.compare"
+	AnnotateRun Unary[AnnotateRequest, Annotated]   = "runs.annotate"
+	ShowQueue   Unary[QueueRequest, QueueReport]    = "queue"
+	SetQueue    Unary[SetQueueRequest, QueueReport] = "queue.set"
+	ShowState   Unary[StateRequest, StateReport]    = "state"
+	ListDevices Unary[DevicesRequest, DeviceList]   = "devices"
+	LeaseDevice Stream[LeaseRequest, LeaseUpdate]   = "devices.lease"
 )
 
 // Operations is the table of all operations: which method of a service each name
@@ -53,6 +55,8 @@ func runOperations() []Operation {
 func machineOperations() []Operation {
 	return []Operation{
 		unary(ShowState, Service.State).reading(),
+		unary(ShowQueue, Service.Queue).reading(),
+		unary(SetQueue, Service.SetQueue),
 		unary(ListDevices, Service.Devices).reading(),
 		stream(LeaseDevice, Service.Lease),
 	}

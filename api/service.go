@@ -40,6 +40,11 @@ type RunService interface {
 type MachineService interface {
 	// State describes queue, devices and runs, now or in the past.
 	State(ctx context.Context, r StateRequest) (StateReport, error)
+	// Queue says how the queue is shared between owners, and how full it is.
+	Queue(ctx context.Context, r QueueRequest) (QueueReport, error)
+	// SetQueue changes how the queue is shared, from the next decision on, and which labels
+	// devices have. A run that has a device keeps it.
+	SetQueue(ctx context.Context, r SetQueueRequest) (QueueReport, error)
 	// Devices lists the devices of the machine that the service runs on.
 	Devices(ctx context.Context, r DevicesRequest) (DeviceList, error)
 	// Lease leases a device, in the process of the service, for work that another caller

@@ -83,6 +83,16 @@ func (c *Client) Delete(ctx context.Context, r api.DeleteRequest) (api.Deleted, 
 	return unary(ctx, c, api.DeleteRuns, r)
 }
 
+// Queue implements api.Service.
+func (c *Client) Queue(ctx context.Context, r api.QueueRequest) (api.QueueReport, error) {
+	return unary(ctx, c, api.ShowQueue, r)
+}
+
+// SetQueue implements api.Service.
+func (c *Client) SetQueue(ctx context.Context, r api.SetQueueRequest) (api.QueueReport, error) {
+	return unary(ctx, c, api.SetQueue, r)
+}
+
 // Annotate implements api.Service.
 func (c *Client) Annotate(ctx context.Context, r api.AnnotateRequest) (api.Annotated, error) {
 	return unary(ctx, c, api.AnnotateRun, r)

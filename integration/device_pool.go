@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -241,6 +242,9 @@ func (p *devicePool) plan(self *actor.Context[deviceMessage]) error {
 	if err := p.examine(ctx); err != nil {
 		return err
 	}
+	if err := p.queue.recall(ctx); err != nil {
+		return err
+	}
 	ledgers := make([]device.Ledger, len(p.order))
 	for i, id := range p.order {
 		ledgers[i] = p.records[id].Ledger
@@ -351,7 +355,8 @@ func (p *devicePool) tellToWait(self *actor.Context[deviceMessage], c *claim, wh
 // postpone tells a holder that it has to wait, once, or that waiting is in vain.
 func (p *devicePool) postpone(self *actor.Context[deviceMessage], pending queue.Pending) error {
 	c := p.queue.claims[pending.Job]
-	if code := pending.Reasons[0].Code; code == queue.CodeTooLarge || code == queue.CodeUnfit {
+	lacksLabel := slices.ContainsFunc(pending.Reasons, func(r queue.Reason) bool { return r.Code == queue.Code(queue.ReasonMissingLabel) })
+	if code := pending.Reasons[0].Code; !lacksLabel && (code == queue.CodeTooLarge || code == queue.CodeUnfit) { // a device can be given labels
 		if _, err := p.scheduler.Schedule(c.asked.Workload, device.SchedulingPreferences{}); err != nil {
 			return p.refuse(self, c.asked, err)
 		}

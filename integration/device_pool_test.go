@@ -99,7 +99,7 @@ func newAskers(t *testing.T, policy queue.Policy) *askers {
 		t.Fatal(err)
 	}
 	drivers := []device.Driver{w.driver}
-	guards, waiting := newGuards(drivers), newRunQueue(policy, w.store, clock)
+	guards, waiting := newGuards(drivers), newRunQueue("", &queueRules{policy: policy}, w.store, clock)
 	a.ref, err = actor.Spawn(a.system.Root(), actor.Spec[deviceMessage]{Name: "devices", New: func() actor.Actor[deviceMessage] {
 		a.pool = newDevicePool(journal.NewDeviceLog(w.store, clock), drivers, guards, waiting, func() string { return fmt.Sprint("id-", w.ids.Add(1)) })
 		return a.pool

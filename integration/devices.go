@@ -64,7 +64,7 @@ func OpenDevices(c DevicesConfig) (*Devices, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Devices{requests: new(atomic.Uint64), now: c.Now, newID: c.NewID, system: system, waiting: newRunQueue(queue.DefaultPolicy(), c.Store, c.Now)}
+	d := &Devices{requests: new(atomic.Uint64), now: c.Now, newID: c.NewID, system: system, waiting: newRunQueue(c.Worker, &queueRules{policy: queue.DefaultPolicy()}, c.Store, c.Now)}
 	d.pool, err = spawnDevicePool(system.Root(), journal.NewDeviceLog(c.Store, c.Now), drivers, d.waiting, c.NewID)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())

@@ -45,6 +45,8 @@ func goldenFiles() map[string]string {
 		"queue.state.json":      "96e238f3a96f7445def9d7bd97b241ef35eb9fd55471d24380eaeadded6548e2",
 		"regression.jsonl":      "0b8bfea61435728c672606939b48b54c06b48b2e521bf9bf09a0fb4618138c7b",
 		"regression.state.json": "c5740d9eaf732646ae847f73d33a89c574b47b5ee4f9221aa3b344732ec779f9",
+		"settings.jsonl":        "ef4ea2fa7f6023113361070f059470a34f44b2e61b50e1126d45bf68c05185ca",
+		"settings.state.json":   "b6a91c2c38ce2c3823e4847a5e6887b190dd81ce5fd99144b40c0ae63ab21c4f",
 		"text.jsonl":            "2fd5a2f2b9ef0af9e5703aa5b52e72fd7e58323c2ce6e45b1cc2d61be74083e3",
 		"text.state.json":       "89a0c3c33185c737c1c34bed4d0e1204ab4f5527c655a280701cb358d903c5dc",
 	}

@@ -33,7 +33,7 @@ func TestWriteGoldenLogs(t *testing.T) {
 	if os.Getenv("REPRISE_WRITE_GOLDEN") == "" {
 		t.Skip("REPRISE_WRITE_GOLDEN is not set")
 	}
-	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges, "jobs": goldenJobs, "figures": goldenBest, "notes": goldenNotes, "kept": goldenKept} {
+	for name, live := range map[string]func(*world){"life": goldenLife, "failures": goldenFailures, "actors": goldenActors, "queue": goldenQueue, "changes": goldenChanges, "jobs": goldenJobs, "figures": goldenBest, "notes": goldenNotes, "kept": goldenKept, "settings": goldenSettings} {
 		file := filepath.Join(goldenFolder, name+".jsonl")
 		if _, err := os.Stat(file); err == nil {
 			continue
@@ -240,6 +240,27 @@ func goldenKept(w *world) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// goldenSettings has decisions that were made with what an operator had set.
+func goldenSettings(w *world) {
+	hold, reached, resume := holdRun("ada-1")
+	h := w.jobHost(func(c *HostConfig) { c.Fault = hold })
+	id, two, half := w.driver.Describe().ID(), 2, 0.5
+	w.set(h, queue.SettingsChange{
+		Shares: map[string]*float64{"ada": &half}, Quotas: map[string]*int{"bob": &two}, Labels: map[device.ID][]string{id: {"fast", "local"}},
+	})
+	labelled := owned("bob-1", "bob")
+	labelled.Labels = []string{"fast"}
+	w.submit(h, owned("ada-1", "ada"))
+	<-reached
+	w.submit(h, labelled)
+	w.untilWaiting("bob-1")
+	w.set(h, queue.SettingsChange{Shares: map[string]*float64{"ada": nil}})
+	close(resume)
+	w.ended(h, "ada-1", queue.StateCompleted)
+	w.ended(h, "bob-1", queue.StateCompleted)
+	closeHost(w.t, h)
 }
 
 // goldenBest has the figures of a checkpoint that is not the last one.

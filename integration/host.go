@@ -140,6 +140,8 @@ type Host struct {
 	closing  context.Context
 	shutting context.CancelFunc
 
+	setting sync.Mutex // is held while the settings of the queue change
+
 	modelsMu sync.Mutex // guards models, and is held while one is spawned
 	models   int
 
@@ -273,10 +275,12 @@ func newHost(ctx context.Context, config HostConfig, parts parts) (*Host, Recove
 
 // spawnServices starts what all runs share.
 func (h *Host) spawnServices(ctx context.Context, log *journal.DeviceLog) error {
-	var err error
-	waiting := newRunQueue(*h.config.Queue, h.config.Store, h.config.Now)
-	waiting.labels = h.config.Labels
-	if err := waiting.recall(ctx, h.config.Worker); err != nil {
+	set, err := journal.ReadSettings(ctx, h.config.Store)
+	if err != nil {
+		return err
+	}
+	waiting := newRunQueue(h.config.Worker, rulesOf(h.config, set), h.config.Store, h.config.Now)
+	if err := waiting.recall(ctx); err != nil {
 		return err
 	}
 	h.waiting = waiting

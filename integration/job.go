@@ -29,8 +29,8 @@ var errNoPrepare = fault.New(fault.Internal, "this host cannot open the data of 
 //
 // It fails with fault.Invalid, with all problems at once, for a job that can never run
 // here; with fault.NotFound for one that is to run after a run that does not exist; with
-// fault.Exhausted if the queue is full; and with ErrHostClosed. A job that is to run
-// after one that has ended already without having completed is recorded as cancelled.
+// fault.Exhausted if the queue is full; and with ErrHostClosed. It also fails with
+// fault.Invalid for a job that is to run after one that has ended without having completed.
 func (h *Host) Submit(ctx context.Context, submits ...queue.Submit) ([]queue.JobID, error) {
 	if h.config.Prepare == nil {
 		return nil, errNoPrepare
@@ -88,11 +88,6 @@ func (b *jobBook) submit(ctx context.Context, submits []queue.Submit, prepared [
 		b.activate(j)
 		b.happened(j, j.record, changes[i].Events)
 	}
-	for _, r := range records {
-		if r.Job.State().Ended() {
-			b.follow(r.Job.ID(), r.Job.State())
-		}
-	}
 	b.advance()
 	return ids, nil
 }
@@ -142,7 +137,11 @@ func (b *jobBook) submission(ctx context.Context, s queue.Submit, together []que
 	for _, id := range s.After {
 		state, err := b.predecessor(ctx, s.Job, id, together)
 		errs = append(errs, err)
-		if err != nil || !state.Ended() || job.State().Ended() {
+		if err != nil || !state.Ended() {
+			continue
+		}
+		if err := queue.CheckPredecessor("job.after", id, state); err != nil {
+			errs = append(errs, err)
 			continue
 		}
 		more, err := job.Decide(queue.EndPredecessor{Job: id, State: state})
@@ -198,13 +197,6 @@ func (b *jobBook) submitPrepared(c journal.JobChange, events []training.Event) e
 		return err
 	}
 	if err := b.admit(job.Submission(), &estimate); err != nil {
-		return err
-	}
-	if job.State().Ended() { // what it was to run after did not complete
-		records, err := b.log.Append(context.Background(), c)
-		if err == nil {
-			b.happened(b.add(records[0]), records[0], c.Events)
-		}
 		return err
 	}
 	decided, err := decideAll(job, queue.Prepare{}, queue.Queue{Estimate: estimate})

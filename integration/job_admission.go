@@ -41,23 +41,33 @@ func (h *Host) estimate(id queue.JobID, events []training.Event) ([]training.Eve
 
 // admit fails for a job that the devices of this host will never take.
 func (b *jobBook) admit(s queue.Submission, estimate *queue.Estimate) error {
-	return admit(b.h.config, s, estimate)
+	return admit(b.h.config.Devices, b.h.waiting.rules.Load(), s, estimate)
 }
 
 // Admit fails, like Host.Submit, for a job that a host of these devices with this policy
-// will never take, with all that would have to change. The estimate is nil for a job that
-// has none yet.
-func Admit(devices []device.Driver, policy queue.Policy, s queue.Submission, estimate *queue.Estimate) error {
-	return admit(HostConfig{Devices: devices, Queue: &policy}, s, estimate)
+// and these settings will never take, with all that would have to change.
+func Admit(devices []device.Driver, policy queue.Policy, set queue.Settings, s queue.Submission) error {
+	return admit(devices, &queueRules{policy: set.Policy(policy, 0), settings: set}, s, nil)
 }
 
-func admit(config HostConfig, s queue.Submission, estimate *queue.Estimate) error {
-	snapshot := queue.Snapshot{Policy: *config.Queue}
-	for _, d := range config.Devices {
+// admit is Admit for a host. The estimate is nil for a job that has none yet; one that has
+// was admitted before, and quotas and labels that were changed since may change again.
+func admit(devices []device.Driver, rules *queueRules, s queue.Submission, estimate *queue.Estimate) error {
+	snapshot := queue.Snapshot{Policy: rules.policy}
+	labelled := 0
+	for _, d := range devices {
 		about := d.Describe()
-		snapshot.Devices = append(snapshot.Devices, queue.Device{
-			ID: about.ID(), Worker: about.ID().Worker(), Description: about.Description(), Labels: config.Labels[about.ID()],
-		})
+		labels := rules.labelsOf(about.ID())
+		if !slices.ContainsFunc(s.Labels, func(l string) bool { return !slices.Contains(labels, l) }) {
+			labelled++
+		}
+		snapshot.Devices = append(snapshot.Devices, queue.Device{ID: about.ID(), Worker: about.ID().Worker(), Description: about.Description(), Labels: labels})
+	}
+	if estimate != nil {
+		snapshot.Policy.Quotas = nil
+		if labelled < max(1, s.Devices) {
+			s.Labels = nil
+		}
 	}
 	entry := queue.Entry{Owner: s.Owner, Priority: s.Priority, Devices: s.Devices, Need: queue.Need{Labels: s.Labels}}
 	if estimate != nil {

@@ -43,7 +43,7 @@ func (b *jobBook) ranked(jobs []*hostedJob) []*hostedJob {
 	if len(jobs) < 2 {
 		return jobs
 	}
-	s := queue.Snapshot{Policy: *b.h.config.Queue}
+	s := queue.Snapshot{Policy: b.h.waiting.rules.Load().policy}
 	if usage := b.h.waiting.lately.Load(); usage != nil {
 		s.Usage = *usage
 	}

@@ -440,9 +440,11 @@ func TestAJobRunsAfterOthers(t *testing.T) {
 		t.Errorf("they ended at %d, %d and %d", at("a"), at("b"), at("c"))
 	}
 	// The predecessor may have ended before.
-	w.submit(h, after("f", "c"), after("g", "d"))
+	w.submit(h, after("f", "c"))
 	w.ended(h, "f", queue.StateCompleted)
-	w.ended(h, "g", queue.StateCancelled)
+	if _, err := h.Submit(t.Context(), after("g", "c", "d")); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), `job.after: d is cancelled`) {
+		t.Errorf("a job after one that was cancelled: %v", err)
+	}
 	closeHost(t, h)
 	w.nothingLeft()
 }
@@ -493,11 +495,12 @@ func TestAGroupIsRetriedTogether(t *testing.T) {
 	}
 	w.ended(h, "c", queue.StateCancelled)
 	// A member that is to run after a job which was cancelled is left, and so is what follows it.
-	w.submit(h, r.job("z"))
+	w.submit(h, jobRequest{Seed: 1, Epochs: 100_000}.job("z"), member("d", "z"), member("e", "d"))
 	if err := h.Cancel(t.Context(), Target{Job: "z"}, ""); err != nil {
 		t.Fatal(err)
 	}
-	w.submit(h, member("d", "z"), member("e", "d"))
+	w.ended(h, "z", queue.StateCancelled)
+	w.ended(h, "e", queue.StateCancelled)
 	retried, refused, err := h.RetryGroup(t.Context(), "sweep", h.config.newJobID, "")
 	if err != nil || len(retried) != 2 || retried[0].RetryOf != "b" || retried[1].RetryOf != "c" {
 		t.Fatalf("retried as %v, %v", retried, err)

@@ -20,23 +20,43 @@ import (
 // incarnations of the device pool share it, one after the other, so that a pool
 // that fails loses nobody that waits. It takes no decision: queue.Plan does.
 type runQueue struct {
-	policy queue.Policy
+	worker string
+	// rules are those in force. Whoever changes them replaces them.
+	rules  atomic.Pointer[queueRules]
 	log    journal.QueueLog
 	now    func() time.Time
 	origin time.Time
 	last   time.Duration // since origin, when the clock was last read
 	claims map[queue.JobID]*claim
-	labels map[device.ID][]string // of the devices that have some
 	// late are messages to the pool that found its mailbox full.
 	late lateMessages[deviceMessage]
-	// usage is the device time of owners, without that of the claims that have a device;
-	// nil unless the policy asks for it.
-	usage *queue.Usage
+	// usage is the device time of owners, without that of the claims that have a device.
+	// What they used under earlier processes is part of it once recalled, which the first
+	// decision sees to that counts with it.
+	usage    *queue.Usage
+	recalled bool
 	// lately is what the last decision counted with, for those who rank jobs outside the
 	// pool. Nobody changes it.
 	lately atomic.Pointer[map[string]time.Duration]
 	// ending says that nothing more is placed, since the host is about to close.
 	ending atomic.Bool
+}
+
+// queueRules are how the devices are shared at a time.
+type queueRules struct {
+	policy queue.Policy
+	// labels are those that the devices have of their host, and settings what an operator
+	// has set.
+	labels   map[device.ID][]string
+	settings queue.Settings
+}
+
+// labelsOf returns the labels of a device.
+func (r *queueRules) labelsOf(id device.ID) []string { return r.settings.LabelsOf(id, r.labels[id]) }
+
+// rulesOf returns those of a host with settings.
+func rulesOf(c HostConfig, set journal.SettingsRecord) *queueRules {
+	return &queueRules{policy: set.Policy(*c.Queue, uint64(set.Version)), labels: c.Labels, settings: set.Settings}
 }
 
 // jobOf names the holder in the queue's decisions: a run by its id alone, as before
@@ -106,11 +126,12 @@ const (
 	running                   // it was granted one
 )
 
-func newRunQueue(policy queue.Policy, store eventstore.Store, now func() time.Time) *runQueue {
-	q := &runQueue{policy: policy, log: journal.QueueLog{Store: store, Now: now}, now: now, origin: now(), claims: map[queue.JobID]*claim{}}
-	if policy.Order == queue.OrderShare {
-		q.usage = queue.NewUsage(policy.HalfLife)
+func newRunQueue(worker string, rules *queueRules, store eventstore.Store, now func() time.Time) *runQueue {
+	q := &runQueue{
+		worker: worker, log: journal.QueueLog{Store: store, Now: now}, now: now, origin: now(), claims: map[queue.JobID]*claim{},
+		usage: queue.NewUsage(rules.policy.HalfLife),
 	}
+	q.rules.Store(rules)
 	return q
 }
 
@@ -123,23 +144,32 @@ func (q *runQueue) orderOf(submitted time.Time, number int) time.Time {
 	return q.origin.Add(time.Duration(number))
 }
 
-// recall adds what the owners of the worker's jobs have used under earlier processes.
-func (q *runQueue) recall(ctx context.Context, worker string) error {
-	if q.usage == nil {
+// recall adds what the owners of the worker's jobs have used under earlier processes, if
+// the next decision counts with it and it was not added before.
+func (q *runQueue) recall(ctx context.Context) error {
+	if q.recalled || !q.shares() {
 		return nil
 	}
-	err := journal.WalkJobPeriods(ctx, q.log.Store, worker, q.origin.Add(-q.usage.Horizon()), func(p journal.JobPeriod) {
-		q.usage.Add(p.Owner, p.Devices, p.From.Sub(q.origin), min(0, p.To.Sub(q.origin)))
+	var periods []journal.JobPeriod
+	err := journal.WalkJobPeriods(ctx, q.log.Store, q.worker, q.origin.Add(-q.usage.Horizon()), func(p journal.JobPeriod) {
+		periods = append(periods, p)
 	})
 	if err != nil {
 		return fmt.Errorf("read what owners have used: %w", err)
 	}
+	for _, p := range periods {
+		q.usage.Add(p.Owner, p.Devices, p.From.Sub(q.origin), min(0, p.To.Sub(q.origin)))
+	}
+	q.recalled = true
 	return nil
 }
 
+// shares reports whether decisions count with what owners have used.
+func (q *runQueue) shares() bool { return q.rules.Load().policy.Order == queue.OrderShare }
+
 // used is the device time of owners up to now; nil unless the policy asks for it.
 func (q *runQueue) used(now time.Duration) map[string]time.Duration {
-	if q.usage == nil {
+	if !q.shares() {
 		return nil
 	}
 	usage := q.usage.Clone()
@@ -151,7 +181,7 @@ func (q *runQueue) used(now time.Duration) map[string]time.Duration {
 
 // charge adds the time for which the claim has had its present device.
 func (c *claim) charge(usage *queue.Usage, now time.Duration) {
-	if usage != nil && c.phase == running {
+	if c.phase == running {
 		usage.Add(c.owner, c.devices, c.since, now)
 	}
 }
@@ -240,11 +270,12 @@ func (q *runQueue) waits() bool {
 // snapshot returns everything that the next decision depends on. What the ledgers
 // say about who holds a device is what counts.
 func (q *runQueue) snapshot(ledgers []device.Ledger) queue.Snapshot {
-	s := queue.Snapshot{Now: q.clock(), Policy: q.policy}
+	rules := q.rules.Load()
+	s := queue.Snapshot{Now: q.clock(), Policy: rules.policy}
 	on := map[queue.JobID][]device.ID{}
 	for _, l := range ledgers {
 		id := l.Device().ID()
-		d := queue.Device{ID: id, Worker: id.Worker(), Description: l.Device().Description(), Labels: q.labels[id]}
+		d := queue.Device{ID: id, Worker: id.Worker(), Description: l.Device().Description(), Labels: rules.labelsOf(id)}
 		for _, lease := range l.Leases() {
 			holder, _ := device.ParseHolder(lease.Holder)
 			if c := q.claims[jobOf(holder)]; c != nil && c.phase == running {

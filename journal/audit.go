@@ -67,7 +67,7 @@ func VerifyLog(ctx context.Context, store eventstore.Store) (LogReport, error) {
 
 // AuditLog is VerifyLog, but ignores contradictions for which counts returns false.
 func AuditLog(ctx context.Context, store eventstore.Store, counts func(*ContradictionError) bool) (*audit, error) {
-	a := &audit{timeline: NewTimeline(), leases: map[leaseKey]*auditedLease{}}
+	a := &audit{timeline: NewTimeline(), leases: map[leaseKey]*auditedLease{}, priorities: map[queue.JobID][]int{}}
 	// Before the head: the stored models grow with the log.
 	models, err := storedModels(ctx, store)
 	if err != nil {
@@ -109,7 +109,10 @@ type audit struct {
 	timeline *Timeline
 	leases   map[leaseKey]*auditedLease
 	queue    QueueReplay
-	last     eventstore.Event // of any aggregate
+	settings []queue.Settings // by version, from 1
+	// priorities are those that each job has had.
+	priorities map[queue.JobID][]int
+	last       eventstore.Event // of any aggregate
 	// snapshots are those to compare.
 	snapshots snapshotted
 }
@@ -172,8 +175,10 @@ func (a *audit) add(e eventstore.Event) error {
 		if decided, err := a.queue.Apply(event); err != nil {
 			what = err.Error()
 		} else {
-			what = decided.Check()
+			what = a.checkDecision(&decided)
 		}
+	case SettingsEvent:
+		what = a.checkSettings(event)
 	}
 	if what != "" {
 		return wrong(what)

@@ -23,7 +23,10 @@ func (a *audit) checkJob(of eventstore.AggregateID, e queue.JobEvent) string {
 		if started {
 			return fmt.Sprintf("job: recorded %s, whose run had started before", e.Job)
 		}
+		a.priorities[id] = []int{e.Priority}
 		return checkWorker(e.Worker)
+	case queue.JobPriorityChanged:
+		a.priorities[id] = append(a.priorities[id], e.Priority)
 	case queue.JobPlaced:
 		for _, id := range e.Devices {
 			if !run.Saga.Holds(id) {
@@ -35,7 +38,7 @@ func (a *audit) checkJob(of eventstore.AggregateID, e queue.JobEvent) string {
 	case queue.JobFailed:
 		return is(training.Failed)
 	case queue.JobPreparing, queue.JobPrepared, queue.JobPredecessorCompleted, queue.JobStarted, queue.JobDeferred, queue.JobStopRequested,
-		queue.JobPaused, queue.JobResumed, queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobCancelled, queue.JobRejected:
+		queue.JobPaused, queue.JobResumed, queue.JobAnnotated, queue.JobDeleted, queue.JobCancelled, queue.JobRejected:
 		// The job has checked that they follow; what its preparation found is compared
 		// with the beginning of its run.
 	}

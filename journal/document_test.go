@@ -73,6 +73,7 @@ func TestEveryEventIsDocumentedWithItsKeys(t *testing.T) {
 	check(section(t, "Events of runs"), "training.", typesOf(training.Events()))
 	check(section(t, "Events of actors"), "actor.", typesOf(actorEvents()))
 	check(section(t, "Events of the queue"), "queue.", typesOf(queueEvents()))
+	check(section(t, "Settings of the queue"), "queue.", typesOf(settingsEvents()))
 }
 
 // typesOf returns the Go type of each event, by the type of its envelope.

@@ -38,6 +38,9 @@ type RunExplanation struct {
 	Ahead []training.RunID `json:"ahead,omitempty"`
 	// Holders are the runs that had devices, or got them by the decision.
 	Holders []DeviceHolder `json:"holders,omitempty"`
+	// Owners are, if the run waits and the policy is fair share, its own owner and those of
+	// the runs ahead.
+	Owners []OwnerUse `json:"owners,omitempty"`
 	// Start is when the run will probably start, after Time, if every run ends after
 	// its estimate and none gives way; nil if a run that it waits for has no estimate.
 	Start *time.Duration `json:"probable_start_ns,omitempty"`
@@ -50,6 +53,13 @@ type RunExplanation struct {
 	Problem    string `json:"problem,omitempty"`
 
 	submitted time.Duration // by the clock of the process that decided
+}
+
+// OwnerUse is what an owner has used of late, and the owner's share.
+type OwnerUse struct {
+	Owner string        `json:"owner"`
+	Used  time.Duration `json:"used_ns"`
+	Share float64       `json:"share"`
 }
 
 // DeviceHolder is a run that has devices.
@@ -127,6 +137,27 @@ func aheadOf(pending []RecordedPending, place int) []training.RunID {
 	return ids
 }
 
+// ownersOf returns the owners of runs, each once, in their order; none unless the policy
+// counts with what they have used.
+func ownersOf(s *queue.Snapshot, runs []training.RunID) []OwnerUse {
+	if s.Policy.Order != queue.OrderShare {
+		return nil
+	}
+	owner := make(map[training.RunID]string, len(s.Jobs))
+	for i := range s.Jobs {
+		owner[training.RunID(s.Jobs[i].ID)] = s.Jobs[i].Owner
+	}
+	var owners []OwnerUse
+	known := map[string]bool{}
+	for _, id := range runs {
+		if name := owner[id]; !known[name] {
+			known[name] = true
+			owners = append(owners, OwnerUse{name, s.Usage[name], s.Policy.Share(name)})
+		}
+	}
+	return owners
+}
+
 // explainDecision returns what a decision says about a run that it is about.
 func explainDecision(d QueueDecided, id training.RunID) RunExplanation {
 	x := RunExplanation{RunID: id}
@@ -148,6 +179,7 @@ func explainDecision(d QueueDecided, id training.RunID) RunExplanation {
 	}
 	if x.Outcome == "waiting" {
 		x.Ahead = aheadOf(d.Decision.Pending, x.Place)
+		x.Owners = ownersOf(&d.Snapshot, append([]training.RunID{id}, x.Ahead...))
 	}
 	for _, j := range d.Snapshot.Jobs {
 		if training.RunID(j.ID) == id {

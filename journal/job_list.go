@@ -113,8 +113,8 @@ func ReadJobs(ctx context.Context, store eventstore.Store) (jobs *JobList, err e
 // Latest means the newest run where a run is named.
 const Latest = "latest"
 
-// Resolve returns the run or the job that name means: an id, the name of exactly one, the
-// beginning of exactly one id, or "latest", the one that was submitted last, or started
+// Resolve returns the run or the job that name means: an id, the name of exactly one or of
+// one and its retries, of which it is the newest, the beginning of exactly one id, or "latest", the one that was submitted last, or started
 // last where it never was.
 // It fails like RunList.Resolve.
 func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) {
@@ -163,15 +163,23 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 	return all.Resolve(name)
 }
 
-// named returns the run that somebody gave a name; "" if there is none, and ErrAmbiguousRun
-// if there are several.
+// named returns the run that somebody gave a name, the newest of a run and its retries; ""
+// if there is none, and ErrAmbiguousRun if there are several.
 func (l *JobList) named(name string) (training.RunID, error) {
 	if name == "" {
 		return "", nil
 	}
 	var matches []string
+	at := map[queue.JobID]int{} // of each chain of retries in matches
 	for _, r := range l.Jobs {
-		if r.Job.Annotation().Name == name && !r.Job.Deleted() {
+		if r.Job.Annotation().Name != name || r.Job.Deleted() {
+			continue
+		}
+		first := l.firstTry(r.Job)
+		if i, known := at[first]; known {
+			matches[i] = string(r.Job.ID())
+		} else {
+			at[first] = len(matches)
 			matches = append(matches, string(r.Job.ID()))
 		}
 	}
@@ -179,6 +187,34 @@ func (l *JobList) named(name string) (training.RunID, error) {
 		return "", ambiguous(name, matches, "give the id of one, or give them other names")
 	}
 	return training.RunID(strings.Join(matches, "")), nil
+}
+
+// firstTry returns the job of which a job is a retry, or a retry of one, and so on.
+func (l *JobList) firstTry(job queue.Job) queue.JobID {
+	for range l.Jobs { // a forged log may go round in circles
+		before, known := l.Job(job.Submission().RetryOf)
+		if !known {
+			break
+		}
+		job = before.Job
+	}
+	return job.ID()
+}
+
+// NewestTry returns the newest retry of a job, or of a retry of it, and so on; its own id if
+// there is none.
+func (l *JobList) NewestTry(id queue.JobID) queue.JobID {
+	job, known := l.Job(id)
+	if !known {
+		return id
+	}
+	first, newest := l.firstTry(job.Job), id
+	for _, r := range l.Jobs {
+		if !r.Job.Deleted() && l.firstTry(r.Job) == first {
+			newest = r.Job.ID()
+		}
+	}
+	return newest
 }
 
 type latestRun struct {

@@ -21,7 +21,7 @@ type registered interface {
 }
 
 // registry lists every kind of aggregate that a log can hold.
-var registry = [...]registered{runAggregate, deviceAggregate, actorAggregate, queueAggregate, jobAggregate}
+var registry = [...]registered{runAggregate, deviceAggregate, actorAggregate, queueAggregate, jobAggregate, settingsAggregate}
 
 func (a Aggregate[S, E]) prefix() string { return a.Prefix }
 

@@ -114,9 +114,9 @@ func Admit(s *Snapshot, e Entry) error {
 		if labelled == 0 {
 			haveLabels = "no device"
 		}
-		fix := "leave job.labels out: no device has labels"
+		fix := "leave job.labels out, or give devices labels: none has any"
 		if len(known) > 0 {
-			fix = "use labels that enough devices have; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+			fix = "use labels that enough devices have, or give them to devices; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 		}
 		errs.add("job.labels", "["+strings.Join(e.Need.Labels, ", ")+"]", fmt.Sprintf("are the labels of %s, and %s", haveLabels, wantsDevices(size)), fix)
 	}
@@ -130,6 +130,18 @@ func Admit(s *Snapshot, e Entry) error {
 			strings.Join(e.Need.Labels, ", "), permanently(both)))
 	}
 	return errs.join()
+}
+
+// CheckPredecessor fails with fault.Invalid, about a field, for a job that another one cannot
+// come after: it has ended without having completed, so the other one would be cancelled.
+func CheckPredecessor(field string, id JobID, state State) error {
+	if !state.Ended() || state == StateCompleted {
+		return nil
+	}
+	return fault.As(fault.Invalid, &fault.FieldError{
+		Field: field, Value: string(id), Problem: "is " + string(state) + ", so what comes after it would be cancelled at once",
+		Fix: "retry that run and name its retry, or leave it out",
+	})
 }
 
 func wantsDevices(n int) string { return "it wants " + devices(n) }

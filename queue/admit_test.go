@@ -48,8 +48,8 @@ func TestAdmitNamesAllThatWouldHaveToChange(t *testing.T) {
 		{queue.Entry{Devices: 3}, "config.devices: 3 is more than the number of devices, 2; ask for fewer devices, or add devices"},
 		{queue.Entry{Owner: "ada", Devices: 3, Need: queue.Need{Labels: []string{"green"}}},
 			"config.devices: 3 is more than the 1 that ada may hold; ask for fewer devices, or raise the quota\nconfig.devices: 3 is more than the number of devices, 2; ask for fewer devices, or add devices"},
-		{queue.Entry{Need: queue.Need{Labels: []string{"green"}}}, "job.labels: [green] are the labels of no device, and it wants 1 device; use labels that enough devices have; there are blue, large"},
-		{queue.Entry{Devices: 2, Need: queue.Need{Labels: []string{"blue"}}}, "job.labels: [blue] are the labels of 1 device, and it wants 2 devices; use labels that enough devices have; there are blue, large"},
+		{queue.Entry{Need: queue.Need{Labels: []string{"green"}}}, "job.labels: [green] are the labels of no device, and it wants 1 device; use labels that enough devices have, or give them to devices; there are blue, large"},
+		{queue.Entry{Devices: 2, Need: queue.Need{Labels: []string{"blue"}}}, "job.labels: [blue] are the labels of 1 device, and it wants 2 devices; use labels that enough devices have, or give them to devices; there are blue, large"},
 		{queue.Entry{Need: queue.Need{Features: []device.Feature{kernel.FP16}}}, "it wants 1 device, and no device could ever take it; 2 devices: "},
 		{queue.Entry{Need: queue.Need{Memory: wide, Labels: []string{"green"}}}, "job.labels: [green]"},
 		{queue.Entry{Need: queue.Need{Memory: wide, Labels: []string{"green"}}}, "no device could ever take it"},
@@ -60,7 +60,7 @@ func TestAdmitNamesAllThatWouldHaveToChange(t *testing.T) {
 	}
 	s.Devices[1].Labels = nil
 	s.Devices[0].Labels = nil
-	if err := queue.Admit(s, queue.Entry{Need: queue.Need{Labels: []string{"blue"}}}); err == nil || !strings.Contains(err.Error(), "no device has labels") {
+	if err := queue.Admit(s, queue.Entry{Need: queue.Need{Labels: []string{"blue"}}}); err == nil || !strings.Contains(err.Error(), "give devices labels: none has any") {
 		t.Error(err)
 	}
 	s.Devices[1].Description.Health, s.Devices[0].HeldSlots = device.Unhealthy, 1

@@ -74,6 +74,9 @@ func snapshots(t *rapid.T) *queue.Snapshot {
 	if rapid.Bool().Draw(t, "limited") {
 		s.Policy.Quotas = map[string]int{"ada": rapid.IntRange(0, 6).Draw(t, "quota")}
 	}
+	if rapid.Bool().Draw(t, "shared") {
+		s.Policy.Shares = map[string]float64{"ada": rapid.SampledFrom([]float64{0.001, 0.5, 1, 3, 1000}).Draw(t, "share")}
+	}
 	jobs := func(n int, name string) []queue.Entry {
 		var made []queue.Entry
 		for i := range n {

@@ -2,10 +2,10 @@ package queue
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"time"
+
+	"reprise/fault"
 )
 
 // Order says which of several waiting jobs of one priority comes first.
@@ -56,6 +56,12 @@ type Policy struct {
 	HalfLife time.Duration `json:"half_life,omitempty"`
 	// Quotas bound the devices that an owner's jobs hold together.
 	Quotas map[string]int `json:"quotas,omitempty"`
+	// Shares divide what an owner has used before owners are compared, for OrderShare; an
+	// owner who is not named has the share 1.
+	Shares map[string]float64 `json:"shares,omitempty"`
+	// Settings is the version of the settings of an operator that are part of it; 0 if
+	// none are.
+	Settings uint64 `json:"settings,omitempty"`
 }
 
 // DefaultPolicy is least attained service with promotion. Its figures are those
@@ -91,10 +97,6 @@ func (p Policy) Validate() error {
 			errs.add(fmt.Sprintf("levels[%d]", i), bound.String(), "must be above "+before.String(), "list the bounds in ascending order")
 		}
 	}
-	for _, owner := range slices.Sorted(maps.Keys(p.Quotas)) {
-		if quota := p.Quotas[owner]; quota < 0 {
-			errs.add("quotas."+owner, strconv.Itoa(quota), "must not be negative", "use the number of devices that the owner may hold, or leave it out for no bound")
-		}
-	}
+	errs = append(errs, fault.Parts(Settings{Shares: p.Shares, Quotas: p.Quotas}.Validate())...)
 	return errs.join()
 }

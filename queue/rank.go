@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (p Policy) rank(j *Entry, usage map[string]time.Duration) rank {
 	switch p.Order {
 	case OrderSubmission:
 	case OrderShare:
-		r.weight = usage[j.Owner]
+		r.weight = p.weighed(j.Owner, usage)
 	case OrderRemaining:
 		r.weight = j.Remaining * time.Duration(j.size())
 		if j.Remaining == 0 {
@@ -36,6 +37,24 @@ func (p Policy) rank(j *Entry, usage map[string]time.Duration) rank {
 		r.level = p.level(j.attained())
 	}
 	return r
+}
+
+// weighed is what an owner has used, given the owner's share.
+func (p Policy) weighed(owner string, usage map[string]time.Duration) time.Duration {
+	used := usage[owner]
+	share, named := p.Shares[owner]
+	if !named || badShare(share) != "" { // a record can have any
+		return used
+	}
+	return time.Duration(min(float64(used)/share, math.MaxInt64/2))
+}
+
+// Share returns the share of an owner.
+func (p Policy) Share(owner string) float64 {
+	if share, named := p.Shares[owner]; named {
+		return share
+	}
+	return 1
 }
 
 // aged is the priority of a job, raised by how long it has waited.

@@ -19,7 +19,7 @@ func TestOnlyCallsThatReadAreBounded(t *testing.T) {
 	acts := map[string]bool{}
 	for _, name := range []string{
 		string(api.SubmitRuns), string(api.ForkRun), string(api.ResumeRuns), string(api.FollowRuns), string(api.InterruptRuns), string(api.CancelRuns),
-		string(api.PauseRuns), string(api.PrioritizeRuns), string(api.RetryRuns), string(api.AnnotateRun), string(api.DeleteRuns), string(api.TellActor), string(api.LeaseDevice),
+		string(api.PauseRuns), string(api.PrioritizeRuns), string(api.RetryRuns), string(api.AnnotateRun), string(api.DeleteRuns), string(api.SetQueue), string(api.TellActor), string(api.LeaseDevice),
 		string(api.VerifyRun), string(api.GenerateText), string(api.EvaluateModel), string(api.FetchDataSet), string(api.Rebuild),
 	} {
 		acts[name] = true

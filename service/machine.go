@@ -39,9 +39,14 @@ func (s *Service) Devices(ctx context.Context, _ api.DevicesRequest) (_ api.Devi
 		return api.DeviceList{}, err
 	}
 	alive := WriterAlive(log.Workspace)
+	set, err := journal.ReadSettings(ctx, log.Store)
+	if err != nil {
+		return api.DeviceList{}, err
+	}
 	answer := api.DeviceList{Devices: make([]api.Device, len(drivers))}
 	for i, d := range drivers {
 		out := api.Device{Description: d.Describe().Description(), Leases: []device.Lease{}}
+		out.Labels = set.LabelsOf(out.ID, nil)
 		for _, record := range recorded.Devices {
 			if alive && record.ID == out.ID { // otherwise their holders are dead, and the next run ends them
 				out.Leases = append(out.Leases, record.Ledger.Leases()...)

@@ -90,13 +90,17 @@ func (s *Service) Explain(ctx context.Context, q api.ExplainRequest) (_ api.Expl
 
 // decisionOf describes what a recorded decision says about a run.
 func decisionOf(d journal.RunExplanation) *api.RunDecision {
+	var owners []api.OwnerUse
+	for _, o := range d.Owners {
+		owners = append(owners, api.OwnerUse(o))
+	}
 	var holders []api.DeviceHolder
 	for _, h := range d.Holders {
 		holders = append(holders, api.DeviceHolder(h))
 	}
 	return &api.RunDecision{
 		RunID: d.RunID, Position: d.Position, Version: d.Version, Time: d.Time, Outcome: d.Outcome, On: d.On, GaveWay: d.GaveWay,
-		HadToWait: d.HadToWait, Place: d.Place, Reasons: d.Reasons, Waited: d.Waited, Holders: holders, Ahead: d.Ahead, Start: d.Start,
+		HadToWait: d.HadToWait, Place: d.Place, Reasons: d.Reasons, Waited: d.Waited, Holders: holders, Ahead: d.Ahead, Owners: owners, Start: d.Start,
 		Again: d.Again, OtherRules: d.OtherRules, Problem: d.Problem,
 	}
 }

@@ -95,6 +95,14 @@ func (c Config) policy() queue.Policy {
 	return *c.Queue
 }
 
+// limits returns how many jobs may wait.
+func (c Config) limits() queue.Limits {
+	if c.Limits == nil {
+		return queue.DefaultLimits()
+	}
+	return *c.Limits
+}
+
 // Validate reports what is missing or makes no sense.
 func (c Config) Validate() error {
 	var errs []error

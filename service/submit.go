@@ -162,12 +162,13 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 	var list []toCheck
 	jobs := make([]job, len(q.Files))
 	draw := withoutRepeats(s.newRunID)
+	set := s.queueSettings(ctx)
 	for i, request := range requests {
 		if errs[i] != nil {
 			continue
 		}
 		var submission queue.Submission
-		request, submission, errs[i] = s.split(ctx, request, q.Files[i].Name, q.Folder)
+		request, submission, errs[i] = s.split(ctx, set, request, q.Files[i].Name, q.Folder)
 		annotate(q, &submission)
 		id := draw()
 		if len(q.RunIDs) > 0 {
@@ -313,19 +314,19 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 // split returns the request to train, and what submits it to the queue. It fails for
 // what no queue, or not that of this machine, ever accepts.
 func (s *Service) split(
-	ctx context.Context, request api.TrainingRequest, name, folder api.Text,
+	ctx context.Context, set queue.Settings, request api.TrainingRequest, name, folder api.Text,
 ) (api.TrainingRequest, queue.Submission, error) {
 	train, submission, err := request.Split(queue.NameOf(string(name)), s.userOf(ctx))
 	if err != nil {
 		return train, submission, invalid(request.Locate(err))
 	}
 	submission.Folder = string(folder)
-	return train, submission, request.Locate(s.admission(ctx, &submission))
+	return train, submission, request.Locate(s.admission(ctx, set, &submission))
 }
 
 // admission completes the names of the runs that a submission is to run after. It fails
 // with all in the submission that fits no run or device of this data directory.
-func (s *Service) admission(ctx context.Context, submission *queue.Submission) error {
+func (s *Service) admission(ctx context.Context, set queue.Settings, submission *queue.Submission) error {
 	var errs []error
 	for i, id := range submission.After {
 		run, err := s.predecessor(ctx, i, string(id))
@@ -336,7 +337,7 @@ func (s *Service) admission(ctx context.Context, submission *queue.Submission) e
 		return err
 	}
 	defer release()
-	return joined(append(errs, integration.Admit(drivers, s.config.policy(), *submission, nil)))
+	return joined(append(errs, integration.Admit(drivers, s.config.policy(), set, *submission)))
 }
 
 // jobMistakes returns what else is wrong with what a request in which mistakes were found
@@ -351,7 +352,7 @@ func (s *Service) jobMistakes(ctx context.Context, request api.TrainingRequest) 
 	if request.Sound("job.labels") {
 		submission.Labels = request.Job.Labels
 	}
-	located := request.Locate(s.admission(ctx, &submission))
+	located := request.Locate(s.admission(ctx, s.queueSettings(ctx), &submission))
 	if errors.As(located, new(*api.RequestError)) {
 		return located
 	}
@@ -368,7 +369,19 @@ func (s *Service) predecessor(ctx context.Context, i int, name string) (training
 		return "", err
 	}
 	defer f.close()
-	return f.id, nil
+	field := fmt.Sprintf("job.after[%d]", i)
+	state := f.job.Job.State()
+	if f.job.Version == 0 && f.run.Session.State == training.Failed { // of a version that had no queue
+		state = queue.StateFailed
+	}
+	problem := queue.CheckPredecessor(field, queue.JobID(f.id), state)
+	var mistake *fault.FieldError
+	if jobs, err := f.Jobs(ctx); err == nil && errors.As(problem, &mistake) {
+		if retry := jobs.NewestTry(queue.JobID(f.id)); retry != queue.JobID(f.id) {
+			mistake.Fix = fmt.Sprintf("name %s, its retry, or leave it out", retry)
+		}
+	}
+	return f.id, problem
 }
 
 // prepareJob opens the data of a job and translates its request, as integration.Prepare

@@ -6,6 +6,8 @@ package describe
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"reprise/device"
@@ -55,10 +57,33 @@ func Figures(raw eventstore.Event) string {
 		return decisionFigures(e.Decision.Placed, len(e.Decision.Pending))
 	case journal.QueueDecisionChanged:
 		return decisionFigures(e.Decision.Placed, e.Decision.Waiting)
+	case journal.SettingsEvent:
+		return settingsFigures(e)
 	case queue.JobEvent:
 		return jobFigures(e)
 	}
 	return ""
+}
+
+// settingsFigures says all that is set about the queue.
+func settingsFigures(event journal.SettingsEvent) string {
+	switch e := event.(type) {
+	case journal.SettingsChanged:
+		var parts []string
+		for _, owner := range slices.Sorted(maps.Keys(e.Shares)) {
+			parts = append(parts, fmt.Sprintf("share of %s %v", owner, e.Shares[owner]))
+		}
+		for _, owner := range slices.Sorted(maps.Keys(e.Quotas)) {
+			parts = append(parts, fmt.Sprintf("quota of %s %s", owner, figures.Plural(e.Quotas[owner], "device")))
+		}
+		for _, id := range slices.Sorted(maps.Keys(e.Labels)) {
+			parts = append(parts, fmt.Sprintf("%s with %s", id, figures.And(e.Labels[id])))
+		}
+		if len(parts) > 0 {
+			return strings.Join(parts, ", ")
+		}
+	}
+	return "nothing is set"
 }
 
 // jobFigures says of a job what a user asked for, or why something happened to it.

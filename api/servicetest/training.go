@@ -218,3 +218,37 @@ func followedWithOthers(t *testing.T, h Harness) {
 		t.Errorf("%+v, %v, although no run is left", u, err)
 	}
 }
+
+// shared sets how the queue is shared, and submits what no longer fits.
+func shared(t *testing.T, h Harness) {
+	s := h.Open(t, filepath.Join(t.TempDir(), "data"))
+	share, quota := 2.0, 0
+	var q api.SetQueueRequest
+	q.Shares, q.Quotas = map[string]*float64{"ada": &share}, map[string]*int{"bob": &quota}
+	before, err := s.Queue(t.Context(), api.QueueRequest{})
+	if err != nil || before.Version != 0 || before.ChangedAt != nil || len(before.Owners) != 0 || len(before.Devices) == 0 {
+		t.Fatalf("%+v, %v", before, err)
+	}
+	id := before.Devices[0].ID
+	q.Label(string(id), []string{"fast"})
+	after, err := s.SetQueue(t.Context(), q)
+	if err != nil || after.Version != 1 || after.Order != "share" || len(after.Owners) != 2 || after.Owners[0].Share != 2 || after.Owners[1].Quota == nil {
+		t.Fatalf("%+v, %v", after, err)
+	}
+	list, err := s.Devices(t.Context(), api.DevicesRequest{})
+	if err != nil || list.Devices[0].ID != id || len(list.Devices[0].Labels) != 1 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	content := api.Text(strings.ReplaceAll(digits, `\n`, "\n") + "job: {owner: bob, labels: [slow]}\n")
+	for _, err := range s.Submit(t.Context(), api.SubmitRequest{Folder: "/", Files: []api.RequestFile{{Name: "a", Content: content}}}) {
+		var e *api.Error
+		if !errors.As(err, &e) || e.Fault != fault.Invalid || len(e.Mistakes) != 2 || !strings.Contains(err.Error(), "there are fast") {
+			t.Errorf("what can never run as it is set: %v", err)
+		}
+	}
+	q.Shares["ada"], q.Quotas["bob"] = nil, nil
+	q.Label(string(id), nil)
+	if again, err := s.SetQueue(t.Context(), q); err != nil || again.Version != 2 || len(again.Owners) != 0 || len(again.Devices[0].Labels) != 0 {
+		t.Errorf("%+v, %v", again, err)
+	}
+}

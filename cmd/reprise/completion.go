@@ -152,6 +152,22 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return env.runCandidates
 	case "from", "to", "step":
 		return env.stepCandidates
+	case "share", "quota":
+		return env.settingCandidates(func(r api.QueueReport) []string {
+			var owners []string
+			for _, o := range r.Owners {
+				owners = append(owners, o.Owner)
+			}
+			return owners
+		})
+	case "label":
+		return env.settingCandidates(func(r api.QueueReport) []string {
+			var devices []string
+			for _, d := range r.Devices {
+				devices = append(devices, string(d.ID))
+			}
+			return devices
+		})
 	case "type":
 		return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			return beginningWith(prefix, []string{"training.", "device.", "actor.", "queue."}),
@@ -200,18 +216,39 @@ func (env *environment) runCandidates(c *cobra.Command, _ []string, prefix strin
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []string
+	said := map[string]bool{}
 	found = append(found, beginningWith(prefix, []string{"latest\tthe newest run"})...)
 	for _, r := range slices.Backward(runs) {
 		if c.Name() == "resume" && r.State.Terminal() {
 			continue // it would be refused
 		}
 		for _, word := range []string{string(r.RunID), r.Name} {
-			if word != "" && strings.HasPrefix(word, prefix) && len(found) < maxCandidates {
+			if word != "" && !said[word] && strings.HasPrefix(word, prefix) && len(found) < maxCandidates {
+				said[word] = true // the newest of those that have the same name
 				found = append(found, fmt.Sprintf("%s\t%s, %s, epoch %d of %d", word, r.State, r.Dataset, r.Epoch, r.Epochs))
 			}
 		}
 	}
 	return found, directive
+}
+
+// settingCandidates are the names of what the settings of the queue are about, with the
+// equals sign that follows.
+func (env *environment) settingCandidates(names func(api.QueueReport) []string) candidates {
+	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		var found []string
+		_ = env.quietly(c, func(ctx context.Context, s api.Service) error { // then there is nothing to complete
+			report, err := s.Queue(ctx, api.QueueRequest{})
+			for _, name := range names(report) {
+				if name != "" {
+					found = append(found, name+"=")
+				}
+			}
+			return err
+		})
+		return beginningWith(prefix, found), directive
+	}
 }
 
 // stepCandidates are the steps of the checkpoints of the run that the command

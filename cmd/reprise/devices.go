@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -41,7 +42,7 @@ func writeDevices(t *table, devices []api.Device) error {
 	t.records = true // there are few
 	t.columns(column{title: "DEVICE"}, column{title: "KIND"}, column{title: "NAME"}, column{title: "CAPABILITY"},
 		column{title: "UNITS", right: true}, column{title: "FREE MEMORY", right: true}, column{title: "MEMORY", right: true},
-		column{title: "HEALTH"}, column{title: "HELD BY"})
+		column{title: "HEALTH"}, column{title: "LABELS"}, column{title: "HELD BY"})
 	for _, d := range devices {
 		holders := make([]string, len(d.Leases))
 		for i, l := range d.Leases {
@@ -52,7 +53,7 @@ func writeDevices(t *table, devices []api.Device) error {
 			held = strings.Join(holders, ", ")
 		}
 		t.row(string(d.ID), string(d.Kind), d.Name, d.Capability.String(), fmt.Sprint(d.Units),
-			d.Memory.Available.String(), d.Memory.Total.String(), string(d.Health), held)
+			d.Memory.Available.String(), d.Memory.Total.String(), string(d.Health), cmp.Or(strings.Join(d.Labels, ", "), "-"), held)
 	}
 	for _, d := range devices {
 		if d.HealthNote != "" {

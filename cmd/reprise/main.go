@@ -127,7 +127,7 @@ what to do.`,
 	flags.IntVar(&env.threads, "threads", 0,
 		"`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
 	root.AddCommand(
-		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newEventsCommand(env), newProjectionsCommand(env),
+		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newQueueCommand(env), newEventsCommand(env), newProjectionsCommand(env),
 		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newPredictCommand(env), newEvaluateCommand(env), newExportCommand(env), newValidateCommand(env),
 		newDatasetsCommand(env), newDevicesCommand(env), newActorsCommand(env), newCompletionCommand(env), newVersionCommand(env),
 	)

@@ -49,7 +49,7 @@ func TestEveryCommandNamesAnOlderLog(t *testing.T) {
 		"predict":    {{"latest --input " + filepath.Join(dir, "none.csv"), exitInvalid}},
 		"evaluate":   {{"latest", warns}},
 		"export":     {{"latest --format onnx --out " + filepath.Join(dir, "model.onnx"), warns}},
-		"state":      {{"", warns}}, "devices": {{"", warns}}, "projections list": {{"", warns}}, "projections rebuild": {{"", refuses}},
+		"queue set":  {{"--quota a=1", refuses}}, "state": {{"", warns}}, "devices": {{"", warns}}, "projections list": {{"", warns}}, "projections rebuild": {{"", refuses}},
 		"events head": {{"", warns}, {"-o json", warns}, {"--sign " + key, refuses}}, "events tail": {{"", warns}, {"--run latest", warns}},
 		"events verify": {{"", refuses}, {"-o json", refuses}}, "events replay": {{"latest", warns}},
 		"events export": {{"", warns}, {filepath.Join(dir, "export.jsonl"), warns}},

@@ -18,7 +18,8 @@ func newRunsAnnotateCommand(env *environment) *cobra.Command {
 		Use:   "annotate RUN",
 		Short: "Change a run's name, its tags and the note about it",
 		Long: `Annotate changes what is noted about a run, in whatever state it is. A name can be given
-wherever a run is asked for; where several runs have it, it is ambiguous. Tags choose
+wherever a run is asked for; of a run and its retries it is the newest, and where other
+runs have it, too, it is ambiguous. Tags choose
 runs: "reprise runs list --tag paper". An empty --name or --note removes what was there.
 
 It changes nothing about what is trained. Earlier names and notes stay in the event log.`,

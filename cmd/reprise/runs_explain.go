@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -112,6 +113,13 @@ func deviceNames[ID ~string](list []ID) string {
 	return strings.Join(names, ", ")
 }
 
+// writeUse says what owners had used, where that decides who comes first.
+func writeUse(t *table, owners []api.OwnerUse) {
+	for _, o := range owners {
+		t.row("owner", fmt.Sprintf("%s had used %s of late, with the share %v", cmp.Or(o.Owner, "none"), shortDuration(o.Used), o.Share))
+	}
+}
+
 func writeExplanation(t *table, x api.Explanation, resume string) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
@@ -187,6 +195,7 @@ func writeExplanation(t *table, x api.Explanation, resume string) error {
 			}
 			t.row("ahead of it", string(id))
 		}
+		writeUse(t, d.Owners)
 		for _, h := range d.Holders {
 			left := ""
 			if h.Remaining > 0 {
