@@ -80,6 +80,9 @@ func (a Architecture) Frozen(f Freeze) ([]bool, error) {
 // frozen is Architecture.Frozen.
 func (g *graph) frozen(f Freeze) ([]bool, error) {
 	frozen := make([]bool, len(g.specs))
+	if f == "" {
+		return frozen, nil
+	}
 	var errs []error
 	for i, pattern := range f.Patterns() {
 		matched := false

@@ -198,7 +198,7 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
 		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
 		Objective: session.Dataset.Objective(), Regularization: h.Regularization, Weighted: h.ClassWeight != "",
-		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
+		Freeze: h.Freeze, Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
 }
 
