@@ -155,7 +155,10 @@ func takeFromBundle(path string, specs []nn.ParameterSpec) (t takenWeights, err 
 		return t, err
 	}
 	t.document = b.Preprocessing
-	t.init.RunID, t.init.Step, t.init.Path = training.RunID(b.Lineage.Run), b.Lineage.Step, path
+	t.init.Path = path
+	if run := training.RunID(b.Lineage.Run); run.Validate() == nil {
+		t.init.RunID, t.init.Step = run, b.Lineage.Step
+	}
 	t.init.SourceSHA256, err = checkpoint.WeightsSHA256(b.Weights)
 	return t, err
 }

@@ -58,7 +58,7 @@ func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Va
 		return api.Validation{}, err
 	}
 	v := api.Validation{
-		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Data: session.Dataset,
+		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Init: session.Init, Data: session.Dataset,
 		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(),
 	}
 	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != s.userOf(ctx) || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 || !q.Annotation.IsZero() {
