@@ -33,6 +33,8 @@ type ComparedRun struct {
 	Name   string         `json:"name,omitempty"`
 	Tags   []string       `json:"tags,omitempty"`
 	ForkOf training.RunID `json:"fork_of,omitempty"`
+	// InitFrom says where initial weights come from that the seed does not give.
+	InitFrom string `json:"init_from,omitempty"`
 	// FiguresStep is the step of the checkpoint whose figures are compared: the best one of
 	// a run that has completed, the last one of another.
 	FiguresStep uint64 `json:"figures_step"`

@@ -123,6 +123,8 @@ type Run struct {
 	// ForkOf is the run that a fork comes from, and ForkStep the step at which.
 	ForkOf   training.RunID `json:"fork_of,omitempty"`
 	ForkStep uint64         `json:"fork_step,omitempty"`
+	// InitFrom says where initial weights come from that the seed does not give.
+	InitFrom string `json:"init_from,omitempty"`
 	// FilesMissing says that the files of the last checkpoint are not there, as
 	// after importing a log alone.
 	FilesMissing bool `json:"files_missing,omitempty"`
@@ -223,6 +225,8 @@ func (d RunDetails) Outcome() Outcome { return Outcome{Result: d.Result, Figures
 // Lineage is where a run comes from and what came from it.
 type Lineage struct {
 	Parent *training.Parent `json:"parent,omitempty"`
+	// Init says which initial weights do not come from the seed.
+	Init *training.Init `json:"init,omitempty"`
 	// Changes are the fields of the request that differ from the parent's.
 	Changes []Change `json:"changes,omitempty"`
 	Forks   []Fork   `json:"forks"`

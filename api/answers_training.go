@@ -52,8 +52,10 @@ type ValidateRequest struct {
 
 // Validation describes a request that can be trained.
 type Validation struct {
-	Valid           bool                     `json:"valid"`
-	Model           ValidatedModel           `json:"model"`
+	Valid bool           `json:"valid"`
+	Model ValidatedModel `json:"model"`
+	// Init says which initial weights do not come from the seed.
+	Init            *training.Init           `json:"init,omitempty"`
 	Data            training.Dataset         `json:"data"`
 	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
 	TotalSteps      uint64                   `json:"total_steps"`

@@ -31,9 +31,12 @@ const (
 	Transformer = "transformer"
 )
 
-// Model has the sizes of a named architecture. Sizes that the architecture does not
-// have are zero.
+// Model has the sizes of a named architecture, and where the first weights come from.
+// Sizes that the architecture does not have are zero.
 type Model struct {
+	// Init is a run, or the path of a bundle or of a safetensors file, whose weights the
+	// model begins with where they fit by name and shape; "" draws all of them.
+	Init string `json:"init,omitempty"`
 	// Hidden has the units of each dense layer of an mlp or cnn before the last;
 	// nil stands for [128], an empty list for none.
 	Hidden []int `json:"hidden,omitzero"`

@@ -80,6 +80,15 @@ func (r TrainingRequest) source() dataset.Source {
 // assign sets a field of a type that this package does not import.
 func assign[T ~string](field *T, text string) { *field = T(text) }
 
+// InitPaths returns the absolute paths that model.init may mean, the preferred one first,
+// and whether it can only be a path: one that has a folder or the ending of a file of
+// weights. workingDir is absolute.
+func (r TrainingRequest) InitPaths(workingDir string) (paths []string, only bool) {
+	from := r.Model.Init
+	only = strings.ContainsAny(from, `/\`) || strings.HasSuffix(from, ".safetensors") || strings.HasSuffix(from, ".tar")
+	return r.candidates(from, workingDir), only
+}
+
 // candidates returns the absolute paths that a path of the request may mean, the
 // preferred one first.
 func (r TrainingRequest) candidates(path, workingDir string) []string {

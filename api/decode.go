@@ -76,6 +76,8 @@ func (d *decoder) decode(n *node, v reflect.Value) {
 			*text = d.columnSpecs(n)
 		case *dataset.Texts:
 			*text = dataset.NewTexts(cells(n))
+		case *nn.Freeze:
+			*text = nn.NewFreeze(d.texts(n))
 		case *training.ClassWeight:
 			*text = d.classWeight(n)
 		default:

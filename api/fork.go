@@ -57,8 +57,8 @@ func together(a, b error) error {
 	return joined(a, b)
 }
 
-// CheckFork fails where the request would change the data of the one that it was
-// made of, with each field that would. It may be a request that came with an error:
+// CheckFork fails where the request would change the data or the initial weights of the
+// one that it was made of, with each field that would. It may be a request that came with an error:
 // what its sound parts say is checked.
 func (r TrainingRequest) CheckFork(parent TrainingRequest) error {
 	was, now := TrainingRequest{DatasetPath: parent.DatasetPath, Dataset: parent.Dataset}, TrainingRequest{DatasetPath: r.DatasetPath, Dataset: r.Dataset}
@@ -68,10 +68,14 @@ func (r TrainingRequest) CheckFork(parent TrainingRequest) error {
 	if !r.Sound("dataset") {
 		now.Dataset = was.Dataset
 	}
-	if was.DatasetPath == now.DatasetPath && was.Dataset == now.Dataset {
-		return nil
-	}
 	var errs []error
+	if r.Sound("model.init") && r.Model.Init != parent.Model.Init {
+		errs = append(errs, r.at("model.init", RequestError{Value: shorten(r.Model.Init),
+			Problem: "would change the initial weights, and a fork begins with those of its checkpoint", Fix: "leave it out, or train a new run"}))
+	}
+	if was.DatasetPath == now.DatasetPath && was.Dataset == now.Dataset {
+		return joined(errs...)
+	}
 	for _, c := range changes(was, now) {
 		if strings.HasPrefix(c.Field, "dataset") {
 			errs = append(errs, r.at(c.Field, RequestError{Value: string(c.To),

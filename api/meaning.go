@@ -12,9 +12,9 @@ import (
 
 // Meaning returns the first event of a run as it has to be according to the request
 // in it and to the data: the model, the hyperparameters, the description of the data
-// and the canonical form of the request itself. Identities, the parent of a fork
-// and the folder that a relative dataset_path was looked up in do not follow from
-// them and stay as recorded.
+// and the canonical form of the request itself. Identities, the parent of a fork,
+// what was taken as initial weights and the folder that a relative dataset_path was looked
+// up in do not follow from them and stay as recorded.
 //
 // It applies no rule by which requests are refused: a run may be older than the
 // rule.
@@ -39,6 +39,9 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 	if meant.Architecture, err = r.Architecture(data); err != nil {
 		return recorded, fmt.Errorf("model_architecture: %w", err)
 	}
+	if err := meansInit(r.Model.Init, recorded); err != nil {
+		return recorded, err
+	}
 	source := r.source()
 	if refersTo(r.DatasetPath, recorded.Dataset.Path) {
 		source.Path = recorded.Dataset.Path
@@ -59,6 +62,23 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 		meant.Dataset.Preprocessing = ""
 	}
 	return meant, err
+}
+
+// meansInit fails unless the initial weights on record are those that a request asks for.
+// What they are, their hash says.
+func meansInit(from string, recorded training.TrainingStarted) error {
+	init := recorded.Init
+	switch {
+	case recorded.Parent != nil && init != nil:
+		return errors.New("init: a fork begins with a checkpoint")
+	case recorded.Parent != nil:
+		return nil
+	case (from == "") != (init == nil):
+		return fmt.Errorf("model.init: it is %q, and what is recorded of the initial weights says otherwise", from)
+	case init == nil, from == init.Path, init.Path == "" && from == string(init.RunID):
+		return nil
+	}
+	return fmt.Errorf("model.init: it is %q, recorded are weights of %s", from, init.Origin())
 }
 
 // refersTo reports whether a dataset_path, which may be relative to a folder that is

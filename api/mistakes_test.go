@@ -145,7 +145,7 @@ func TestWhatFollowsFromAMistakeIsNotReported(t *testing.T) {
 		{strings.Replace(minimal(", clip_norm: 1e50"), "mlp", "[{type: flatten}, {type: linear, units: 4.0}, {type: linear, units: 0}, {type: dropout, rate: 0.99999999999}]", 1),
 			nil, "model_architecture[1].units model_architecture[2].units model_architecture[3].rate config.clip_norm"},
 		{strings.Replace(minimal(", clip_norm: 1e50"), "mlp", "[{type: flatten}, {type: linear, units: 4}]", 1), nil, "model_architecture config.clip_norm"},
-		{strings.Replace(minimal(""), "mlp", "[{type: flatten}, {type: linear, units: 4}]", 1), []string{"model.layers=3"}, "model_architecture model"},
+		{strings.Replace(minimal(""), "mlp", "[{type: flatten}, {type: linear, units: 4}]", 1), []string{"model.layers=3"}, "model_architecture model.layers"},
 	} {
 		var settings []Setting
 		for _, s := range c.set {

@@ -212,7 +212,7 @@ func TestWrongOptimizersSchedulesAndModelsAreNamedWithTheirFix(t *testing.T) {
 		{"model_architecture: 3\n" + tail, "model_architecture", "3", "3", []string{"use mlp, cnn"}},
 		{"model_architecture: []\n" + tail, "model_architecture", "[]", "a list", []string{"at least 1"}},
 		{"model_architecture: mlp\nmodel: {channels: [1]}\n" + tail, "model.channels", "channels", "", []string{"mlp", "cnn"}},
-		{"model_architecture: [{type: flatten}]\nmodel: {hidden: [1]}\n" + tail, "model", "model:", "", []string{"list of layers"}},
+		{"model_architecture: [{type: flatten}]\nmodel: {hidden: [1]}\n" + tail, "model.hidden", "hidden", "", []string{"list of layers"}},
 		{"model_architecture: mlp\nmodel: {hidden: 128}\n" + tail, "model.hidden", "128", "128", []string{"not a list", "[256, 128]"}},
 		{"model_architecture: mlp\nmodel: {hidden: [128, 0]}\n" + tail, "model.hidden[1]", "0]", "0", []string{"at least 1"}},
 		{"model_architecture: mlp\nmodel: {activation: rleu}\n" + tail, "model.activation", "rleu", "rleu", []string{"did you mean relu?"}},

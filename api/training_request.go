@@ -18,8 +18,7 @@ import (
 // field stands for its default. Its JSON form is the published one; see Schema.
 type TrainingRequest struct {
 	ModelArchitecture ModelArchitecture `json:"model_architecture"`
-	// Model has the sizes of a named architecture; it is zero for a list of
-	// layers.
+	// Model has the sizes of a named architecture; a list of layers has none.
 	Model Model `json:"model,omitzero"`
 	// DatasetPath is a name of the catalogue, a folder or a file, as written;
 	// DatasetReference makes it absolute.

@@ -112,7 +112,7 @@ func (r TrainingRequest) CheckData(data *dataset.Dataset) error {
 	if r.Sound("model_architecture") && (r.ModelArchitecture.Name == "" || r.Sound("model")) { // a list has its sizes itself
 		architecture, err := r.Architecture(data)
 		if err == nil {
-			err = joined(training.CheckFit(architecture, data), training.CheckNormalization(architecture, h, samples))
+			err = joined(training.CheckFit(architecture, data), training.CheckFreeze(architecture, h.Freeze), training.CheckNormalization(architecture, h, samples))
 		}
 		errs = append(errs, r.sift(err)...)
 	}

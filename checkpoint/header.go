@@ -13,15 +13,16 @@ import (
 )
 
 // parseHeader reads the JSON object token by token: encoding/json would accept equal
-// keys, of which the last one counts, and keys in any case.
-func parseHeader(header []byte) ([]place, error) {
+// keys, of which the last one counts, and keys in any case. Only foreign headers may
+// have tensors of other types than ours.
+func parseHeader(header []byte, foreign bool) ([]place, error) {
 	if !utf8.Valid(header) {
 		return nil, errors.New("it is not UTF-8")
 	}
 	if len(header) == 0 || header[0] != '{' {
 		return nil, errors.New("it does not begin with {")
 	}
-	p := parser{json.NewDecoder(bytes.NewReader(trimmed(header)))}
+	p := parser{json.NewDecoder(bytes.NewReader(trimmed(header))), foreign}
 	p.UseNumber()
 	var places []place
 	seen := map[string]bool{}
@@ -50,7 +51,10 @@ func parseHeader(header []byte) ([]place, error) {
 }
 
 // parser reads the values that a header may contain and refuses all others.
-type parser struct{ *json.Decoder }
+type parser struct {
+	*json.Decoder
+	foreign bool
+}
 
 func (p parser) token() (json.Token, error) {
 	t, err := p.Token()
@@ -141,9 +145,9 @@ func (p parser) place(name string) (place, error) {
 		keys++
 		switch key {
 		case "dtype":
-			dtype, err := p.text()
-			if err == nil && dtype != dtypeF32 {
-				err = fmt.Errorf("dtype %s; only %s can be read", shorten(dtype), dtypeF32)
+			var err error
+			if at.dtype, err = p.text(); err == nil && at.dtype != dtypeF32 && !p.foreign {
+				err = fmt.Errorf("dtype %s; only %s can be read", shorten(at.dtype), dtypeF32)
 			}
 			return err
 		case "shape":

@@ -137,6 +137,15 @@ func (r reader) manifest(ref Ref) (manifest, error) {
 // tensors reads a file, compares it with what pins it, and returns its tensors
 // in the order they were written in.
 func (r reader) tensors(want fileEntry) ([]tensor.Tensor, error) {
+	found, err := r.unordered(want)
+	if err != nil {
+		return nil, err
+	}
+	return r.ordered(want, found)
+}
+
+// unordered is tensors in the order of the file.
+func (r reader) unordered(want fileEntry) ([]tensor.Tensor, error) {
 	f, size, err := r.open(want.Name)
 	if err != nil {
 		return nil, err
@@ -160,7 +169,7 @@ func (r reader) tensors(want fileEntry) ([]tensor.Tensor, error) {
 	if malformed != nil {
 		return nil, r.corrupt(want.Name, "%v", malformed)
 	}
-	return r.ordered(want, found)
+	return found, nil
 }
 
 // document reads the preprocessing document and compares it with what pins it.

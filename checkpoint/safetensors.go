@@ -135,21 +135,9 @@ func encodeHeader(sorted []tensor.Tensor) ([]byte, error) {
 // r are wrapped; any other error says what is wrong with the bytes. After success,
 // nothing is left unread.
 func decode(r io.Reader, size int64, keep bool) ([]tensor.Tensor, error) {
-	var word [8]byte
-	if _, err := io.ReadFull(r, word[:]); err != nil {
-		return nil, fmt.Errorf("length of the header: %w", err)
-	}
-	n := binary.LittleEndian.Uint64(word[:])
-	if n > maxHeader || int64(n) > size-int64(len(word)) {
-		return nil, fmt.Errorf("the header should have %d bytes; the file has %d, and a header has at most %d", n, size, maxHeader)
-	}
-	header := make([]byte, n)
-	if _, err := io.ReadFull(r, header); err != nil {
-		return nil, fmt.Errorf("header: %w", err)
-	}
-	places, err := decodeHeader(header, size-int64(len(word))-int64(n))
+	places, err := readHeader(r, size, false)
 	if err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+		return nil, err
 	}
 	tensors := make([]tensor.Tensor, len(places))
 	var longest int64
@@ -173,26 +161,53 @@ func decode(r io.Reader, size int64, keep bool) ([]tensor.Tensor, error) {
 			}
 		}
 	}
-	switch _, err := io.ReadFull(r, word[:1]); {
+	return tensors, readEnd(r)
+}
+
+// readEnd fails unless nothing is left to read.
+func readEnd(r io.Reader) error {
+	switch _, err := io.ReadFull(r, make([]byte, 1)); {
 	case err == nil:
-		return nil, errors.New("there are bytes after the data")
+		return errors.New("there are bytes after the data")
 	case !errors.Is(err, io.EOF):
-		return nil, err
+		return err
 	}
-	return tensors, nil
+	return nil
+}
+
+// readHeader reads the beginning of a file of the given size, up to the data.
+func readHeader(r io.Reader, size int64, foreign bool) ([]place, error) {
+	var word [8]byte
+	if _, err := io.ReadFull(r, word[:]); err != nil {
+		return nil, fmt.Errorf("length of the header: %w", err)
+	}
+	n := binary.LittleEndian.Uint64(word[:])
+	if n > maxHeader || int64(n) > size-int64(len(word)) {
+		return nil, fmt.Errorf("the header should have %d bytes; the file has %d, and a header has at most %d", n, size, maxHeader)
+	}
+	header := make([]byte, n)
+	if _, err := io.ReadFull(r, header); err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	places, err := decodeHeader(header, size-int64(len(word))-int64(n), foreign)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	return places, nil
 }
 
 // place is where a tensor's data lie, in bytes from the end of the header.
 type place struct {
 	name       string
+	dtype      string
 	shape      tensor.Shape
 	begin, end int64
 }
 
 // decodeHeader returns the tensors in the order of their data. Together these cover
 // the whole file without gap or overlap.
-func decodeHeader(header []byte, data int64) ([]place, error) {
-	places, err := parseHeader(header)
+func decodeHeader(header []byte, data int64, foreign bool) ([]place, error) {
+	places, err := parseHeader(header, foreign)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +217,7 @@ func decodeHeader(header []byte, data int64) ([]place, error) {
 	var end int64
 	for _, p := range places {
 		n, err := p.shape.NumElements()
+		each, known := elementSizes()[p.dtype]
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", shorten(p.name), err)
@@ -209,7 +225,7 @@ func decodeHeader(header []byte, data int64) ([]place, error) {
 			return nil, fmt.Errorf("%s: its data extend from %d to %d of %d bytes", shorten(p.name), p.begin, p.end, data)
 		case p.begin != end:
 			return nil, fmt.Errorf("%s: its data begin at %d, those before it end at %d", shorten(p.name), p.begin, end)
-		case int64(n) > math.MaxInt64/elementSize || int64(n)*elementSize != p.end-p.begin:
+		case known && (int64(n) > math.MaxInt64/each || int64(n)*each != p.end-p.begin):
 			return nil, fmt.Errorf("%s: %d bytes of data for the shape %v", shorten(p.name), p.end-p.begin, p.shape)
 		}
 		end = p.end

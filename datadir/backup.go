@@ -87,7 +87,7 @@ func (b *backup) copyAhead(ctx context.Context, progress func(done, of uint64)) 
 			if gone[r.ID] {
 				continue
 			}
-			if b.to.CreateRun(r.ID) != nil {
+			if b.to.CreateRun(r.ID) != nil || b.initial(r) != nil {
 				return
 			}
 			for _, cp := range r.Kept() {
@@ -138,7 +138,7 @@ func (w Workspace) removeLog() error {
 	return nil
 }
 
-// CopyRunFiles copies every checkpoint, and every step series as far as a
+// CopyRunFiles copies every checkpoint, the initial weights of every run, and every step series as far as a
 // checkpoint covers it, that the log refers to, from one data directory to
 // another, durably. Each is verified against its event on the way; one that is
 // missing or damaged gives an error that names it. Nobody may train in the first
@@ -175,6 +175,15 @@ func (c *runCopy) checkpoint(id training.RunID, cp training.Checkpoint) error {
 	}
 	c.have[id][cp] = true
 	return nil
+}
+
+// initial copies the initial weights of a run that its seed does not give, if there are any.
+func (c *runCopy) initial(r journal.RunRecord) error {
+	init := r.Session.Init
+	if init == nil || c.to.Initial(r.ID).Verify(init.WeightsSHA256) == nil {
+		return nil
+	}
+	return c.to.Initial(r.ID).Copy(c.from.Initial(r.ID), init.WeightsSHA256)
 }
 
 // keepOnly removes the copies of checkpoints that the log does not have, or no longer.
@@ -246,6 +255,11 @@ func (c *runCopy) copyAll(ctx context.Context, log eventstore.Store, progress fu
 			return copied, err
 		}
 		copied.Runs++
+		if err := c.initial(r); err != nil {
+			if err := failed(r.ID, 0, "initial weights", err); err != nil {
+				return copied, err
+			}
+		}
 		for _, cp := range r.Kept() {
 			if err := ctx.Err(); err != nil {
 				return copied, err

@@ -9,8 +9,8 @@ import (
 	"reprise/training"
 )
 
-// RemoveRun removes the files of a run: its checkpoints, its step series and, if they are
-// then empty, its folders. The caller has recorded that they are not needed, so that it can
+// RemoveRun removes the files of a run: its checkpoints, its initial weights, its step
+// series and, if they are then empty, its folders. The caller has recorded that they are not needed, so that it can
 // be repeated after an error or a crash, until it succeeds. What others have put there
 // stays; left reports whether there is such.
 func (w Workspace) RemoveRun(id training.RunID) (left bool, err error) {
@@ -25,6 +25,7 @@ func (w Workspace) RemoveRun(id training.RunID) (left bool, err error) {
 	if missing := files.Remove(w.SeriesPath(id)); missing != nil && !errors.Is(missing, fs.ErrNotExist) {
 		err = errors.Join(err, missing)
 	}
+	err = errors.Join(err, w.Initial(id).Remove())
 	if err != nil {
 		return left, fmt.Errorf("remove the files of run %s: %w", id, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"reprise/checkpoint"
 	"reprise/internal/disk"
 	"reprise/internal/stepseries"
+	"reprise/tensor"
 	"reprise/training"
 )
 
@@ -51,6 +52,25 @@ func (w Workspace) CheckpointsDir(id training.RunID) string {
 // SeriesPath returns the path of a run's per-step metrics.
 func (w Workspace) SeriesPath(id training.RunID) string {
 	return filepath.Join(w.RunDir(id), "steps.series")
+}
+
+// InitialPath returns the path of the initial weights of a run that its seed does not give.
+func (w Workspace) InitialPath(id training.RunID) string {
+	return filepath.Join(w.RunDir(id), "initial.safetensors")
+}
+
+// Initial returns the initial weights of a run that its seed does not give.
+func (w Workspace) Initial(id training.RunID) checkpoint.Initial {
+	return checkpoint.Initial{Path: w.InitialPath(id), Disk: w.files()}
+}
+
+// KeepInitial makes the initial weights of a run durable. Nothing of a run needs to be there
+// yet: its folder alone, without one for checkpoints, does not count as files of a run.
+func (w Workspace) KeepInitial(id training.RunID, weights []tensor.Tensor) error {
+	if err := disk.MkdirAll(disk.Or(w.Disk), w.RunsDir(), 0o755); err != nil {
+		return err
+	}
+	return w.Initial(id).Write(weights)
 }
 
 // CreateRun makes a run's folders, durable: a checkpoint is lost with any of

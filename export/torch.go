@@ -38,12 +38,12 @@ func (m Model) writeWeights(w io.Writer) error {
 // a checkpoint, by their paths.
 type layouts struct {
 	names map[string]string
-	order map[string]func(tensor.Tensor) tensor.Tensor // of the weight
+	order map[string]order // of the weight
 }
 
 // layoutsOf returns the layouts of a list of layers.
 func layoutsOf(path string, layers nn.Layers) layouts {
-	l := layouts{map[string]string{}, map[string]func(tensor.Tensor) tensor.Tensor{}}
+	l := layouts{map[string]string{}, map[string]order{}}
 	l.add(path, layers)
 	return l
 }
@@ -73,24 +73,85 @@ func (l layouts) add(path string, layers nn.Layers) {
 
 // apply returns a parameter of a checkpoint as it is exported.
 func (l layouts) apply(t tensor.Tensor) tensor.Tensor {
-	dot := strings.LastIndexByte(t.Name, '.')
-	path, name := t.Name[:dot], t.Name[dot:]
-	if order := l.order[path]; order != nil && name == ".weight" {
-		t = order(t)
+	name, o := l.of(t.Name)
+	t = o.apply(t)
+	t.Name = name
+	return t
+}
+
+// of returns the name and the order of a parameter of a checkpoint.
+func (l layouts) of(parameter string) (string, order) {
+	dot := strings.LastIndexByte(parameter, '.')
+	path, name := parameter[:dot], parameter[dot:]
+	var o order
+	if name == ".weight" {
+		o = l.order[path]
 	}
 	if other, ok := l.names[path]; ok {
-		t.Name = other + name
+		path = other
+	}
+	return path + name, o
+}
+
+// order is how the dimensions of a weight are ordered in PyTorch, by their index in a
+// checkpoint; outer is a dimension of 1 that only PyTorch has. "" is the order of a
+// checkpoint.
+type order string
+
+const (
+	// convolution turns [O H W I] into [O I H W].
+	convolution order = "0312"
+	// depthwise turns [H W C] into [C 1 H W].
+	depthwise order = "2-01"
+	outer           = '-'
+)
+
+// apply returns a tensor of a checkpoint in the order.
+func (o order) apply(t tensor.Tensor) tensor.Tensor {
+	if o == "" {
+		return t
+	}
+	var dimensions []int
+	for _, d := range o {
+		if d != outer {
+			dimensions = append(dimensions, int(d-'0'))
+		}
+	}
+	t = permuted(t, dimensions)
+	if at := strings.IndexRune(string(o), outer); at >= 0 {
+		t.Shape = slices.Insert(t.Shape, at, 1)
 	}
 	return t
 }
 
-// convolution turns [O H W I] into [O I H W].
-func convolution(t tensor.Tensor) tensor.Tensor { return permuted(t, []int{0, 3, 1, 2}) }
+// undoes reports whether undo can be applied to a tensor of a shape.
+func (o order) undoes(s tensor.Shape) bool {
+	at := strings.IndexRune(string(o), outer)
+	return o != "" && len(s) == len(o) && (at < 0 || s[at] == 1)
+}
 
-// depthwise turns [H W C] into [C 1 H W].
-func depthwise(t tensor.Tensor) tensor.Tensor {
-	t = permuted(t, []int{2, 0, 1})
-	t.Shape = slices.Insert(t.Shape, 1, 1)
+// undo is the inverse of apply. Without data, only the shape is turned.
+func (o order) undo(t tensor.Tensor) tensor.Tensor {
+	if !o.undoes(t.Shape) {
+		return t
+	}
+	t.Shape = t.Shape.Clone()
+	dimensions := string(o)
+	if at := strings.IndexRune(dimensions, outer); at >= 0 {
+		t.Shape, dimensions = slices.Delete(t.Shape, at, at+1), dimensions[:at]+dimensions[at+1:]
+	}
+	inverse := make([]int, len(dimensions))
+	for i, d := range dimensions {
+		inverse[d-'0'] = i
+	}
+	if t.Data != nil {
+		return permuted(t, inverse)
+	}
+	turned := make(tensor.Shape, len(inverse))
+	for i, from := range inverse {
+		turned[i] = t.Shape[from]
+	}
+	t.Shape = turned
 	return t
 }
 

@@ -181,6 +181,9 @@ func (w *world) requestOf(id string, change func(*training.Hyperparameters)) []t
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if h.Freeze != "" { // transfer
+		events = w.initialised(training.RunID(id), arch, events)
+	}
 	return events
 }
 
@@ -507,6 +510,7 @@ func TestAProcessThatDiesAtAnyEventIsRecoveredFrom(t *testing.T) {
 	every2 := func(h *training.Hyperparameters) { h.CheckpointInterval, h.BatchSize, h.Epochs = 2, 256, 4 }
 	t.Run("plain", func(t *testing.T) { diesAnywhere(t, every2, 15) })
 	t.Run("everything", func(t *testing.T) { diesAnywhere(t, everything, 15) })
+	t.Run("transfer", func(t *testing.T) { diesAnywhere(t, transfer, 15) })
 }
 
 // everything has each option whose state must survive: batch statistics,

@@ -467,7 +467,7 @@ func (a *runActor) prepare(ctx context.Context) (training.Event, error) {
 		}
 		keep = stepseries.Digest{Records: last.Step, SHA256: last.SeriesSHA256}
 	} else {
-		if err := a.exec.Begin(a.workspace.Checkpoints); err != nil {
+		if err := a.exec.Begin(a.id, a.workspace); err != nil {
 			return nil, err
 		}
 		if keep, err = a.inheritSeries(); err != nil {

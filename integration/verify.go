@@ -217,8 +217,14 @@ func (v Verifier) checkMeaning(report *VerifyReport, events past, data *dataset.
 	}
 }
 
-// checkFiles compares every checkpoint and the step series with their hashes.
+// checkFiles compares the initial weights, every checkpoint and the step series with their
+// hashes.
 func (v Verifier) checkFiles(report *VerifyReport, what Verification) {
+	if init := what.Run.Session.Init; init != nil {
+		if err := v.Workspace.Initial(what.Run.ID).Verify(init.WeightsSHA256); err != nil {
+			report.fail("initial weights: %v", err)
+		}
+	}
 	for i := range report.Checkpoints {
 		cp := what.Run.Checkpoints[i]
 		if slices.Contains(what.Run.Removed, cp.Step) { // its bits are compared all the same
@@ -308,7 +314,7 @@ func (v Verifier) position(r *reproduction, what Verification) error {
 		return fmt.Errorf("%w: %s", journal.ErrNotVerified, r.report.Problem)
 	}
 	if what.From == what.Run.Session.Parent.Step() {
-		err := r.x.Begin(v.Workspace.Checkpoints)
+		err := r.x.Begin(what.Run.ID, v.Workspace)
 		if errors.As(err, new(*loop.FilesError)) {
 			return damaged("%v", err)
 		}

@@ -261,6 +261,9 @@ func (a *audit) checkRun(id training.RunID, before RunRecord, e training.Event) 
 		if what := a.checkParent(e); what != "" {
 			return what
 		}
+		if what := a.checkInit(e); what != "" {
+			return what
+		}
 		if what := a.checkPrepared(e); what != "" {
 			return what
 		}
@@ -310,4 +313,40 @@ func (a *audit) checkParent(e training.TrainingStarted) string {
 		}
 	}
 	return fmt.Sprintf("parent.checkpoint.step: run %s had not committed a checkpoint at step %d", parent.ID, e.Parent.Checkpoint.Step)
+}
+
+// checkInit says what is wrong with the record of initial weights. Those of a bundle or a
+// file come from outside of the log.
+func (a *audit) checkInit(e training.TrainingStarted) string {
+	init := e.Init
+	if init == nil {
+		return ""
+	}
+	if e.Parent != nil {
+		return "init: a fork begins with a checkpoint"
+	}
+	specs, err := e.Architecture.Parameters()
+	if err != nil {
+		return fmt.Sprintf("architecture: %v", err)
+	}
+	if what := init.Check(specs, nil); what != "" {
+		return what
+	}
+	if init.Path != "" {
+		return ""
+	}
+	source, ok := a.timeline.run(init.RunID)
+	if !ok || init.RunID == e.RunID {
+		return fmt.Sprintf("init.run_id: no run %s had started before", init.RunID)
+	}
+	for _, cp := range source.Checkpoints {
+		if cp.Step != init.Step {
+			continue
+		}
+		if cp.WeightsSHA256 != init.SourceSHA256 {
+			return fmt.Sprintf("init.source_sha256: recorded %s, the events of run %s give %s", init.SourceSHA256, source.ID, cp.WeightsSHA256)
+		}
+		return ""
+	}
+	return fmt.Sprintf("init.step: run %s had not committed a checkpoint at step %d", source.ID, init.Step)
 }

@@ -136,6 +136,11 @@ func checkNames(e eventstore.Event, event training.Event) error {
 				return fmt.Errorf("parent: %w", err)
 			}
 		}
+		if init := event.Init; init != nil && init.RunID != "" {
+			if err := init.RunID.Validate(); err != nil {
+				return fmt.Errorf("init: %w", err)
+			}
+		}
 	case training.CheckpointCommitted:
 		return event.Checkpoint.Ref().Validate()
 	case training.ResourceAllocated, training.ResourceAllocationFailed, training.DeviceReleased,

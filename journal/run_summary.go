@@ -33,11 +33,13 @@ type RunSummary struct {
 	Dataset string `json:"dataset"`
 	// Parent is the run that a fork starts from, and ParentStep the step at which
 	// they part.
-	Parent     training.RunID     `json:"parent,omitempty"`
-	ParentStep uint64             `json:"parent_step,omitempty"`
-	Version    eventstore.Version `json:"version"`
-	StartedAt  time.Time          `json:"started_at"`
-	UpdatedAt  time.Time          `json:"updated_at"`
+	Parent     training.RunID `json:"parent,omitempty"`
+	ParentStep uint64         `json:"parent_step,omitempty"`
+	// Init says where initial weights come from that the seed does not give.
+	Init      string             `json:"init,omitempty"`
+	Version   eventstore.Version `json:"version"`
+	StartedAt time.Time          `json:"started_at"`
+	UpdatedAt time.Time          `json:"updated_at"`
 	// Trained is that of the record.
 	Trained time.Duration `json:"trained_ns"`
 
@@ -62,6 +64,7 @@ func (r RunRecord) Summary() RunSummary {
 			last = p.Checkpoint
 		}
 	}
+	out.Init = originOf(s.Init)
 	out.Epoch, out.Step, out.WeightsSHA256 = last.Epoch, last.Step, last.WeightsSHA256
 	if m, ok := r.TrainingRun.Epoch(last.Epoch); ok {
 		out.Metrics = &m.Metrics
@@ -150,11 +153,20 @@ func (r RunSummary) Apply(event training.Event, version eventstore.Version, at t
 	return r, nil
 }
 
+// originOf returns where initial weights come from; "" for the seed.
+func originOf(init *training.Init) string {
+	if init == nil {
+		return ""
+	}
+	return init.Origin()
+}
+
 func (r *RunSummary) start(e training.TrainingStarted, at time.Time) {
 	r.RunID, r.State = e.RunID, training.Initializing
 	r.HasAccuracy, r.Dataset = e.Dataset.HasAccuracy(), e.Dataset.Path
 	r.Epochs, r.TotalSteps = e.Hyperparameters.Epochs, e.Hyperparameters.TotalSteps(e.Dataset.Training)
 	r.StartedAt = at
+	r.Init = originOf(e.Init)
 	if p := e.Parent; p != nil {
 		r.Parent, r.ParentStep = p.RunID, p.Step()
 		r.Epoch, r.Step, r.WeightsSHA256 = p.Checkpoint.Epoch, p.Checkpoint.Step, p.Checkpoint.WeightsSHA256

@@ -33,6 +33,7 @@ type ParameterSpec struct {
 	Statistic bool
 
 	initial initial
+	frozen  bool // of a plan; see Freeze
 }
 
 // Validate fails with a *LayerError if a value is out of range or a layer does

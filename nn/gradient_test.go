@@ -222,9 +222,18 @@ func checkGradients(t *testing.T, arch Architecture, config PlanConfig) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if config.Freeze != "" { // as a trainer does
+		clear(m.v[:plan.input.offset])
+	}
 	for i := range plan.graph.specs {
 		s := plan.params[i]
-		if err := m.Write(s, random(uint64(100+i), s.Len)); err != nil {
+		values := random(uint64(100+i), s.Len)
+		for k := range values {
+			if plan.graph.specs[i].Statistic { // a variance is not negative
+				values[k] = 0.5 + values[k]*values[k]
+			}
+		}
+		if err := m.Write(s, values); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -259,7 +268,7 @@ func checkGradients(t *testing.T, arch Architecture, config PlanConfig) {
 	moved := 0
 	for i, spec := range plan.graph.specs {
 		s := plan.params[i]
-		for k := s.Offset; k < s.Offset+s.Len && !spec.Statistic; k += step {
+		for k := s.Offset; k < s.Offset+s.Len && !spec.Statistic && !spec.frozen; k += step {
 			const h = 1e-6
 			w := m.v[k]
 			m.v[k] = w + h

@@ -22,7 +22,8 @@ type layout struct {
 	saved [][]int // the buffers of each node's saved arrays
 	grad  []int   // the buffer of each value's gradient, -1 for none
 	back  []backward
-	// wanted says for each value whether there is a parameter before it.
+	// wanted says for each value whether there is a parameter before it that is not
+	// frozen.
 	wanted []bool
 
 	holders []int // in the backward pass: values whose gradient a buffer still is
@@ -76,7 +77,7 @@ const (
 func newLayout(g *graph, training bool) *layout {
 	l := &layout{g: g, training: training, wanted: make([]bool, len(g.values))}
 	for _, n := range g.nodes {
-		w := slices.ContainsFunc(n.params, func(p int) bool { return !g.specs[p].Statistic })
+		w := slices.ContainsFunc(n.params, func(p int) bool { return !g.specs[p].Statistic && !g.specs[p].frozen })
 		for _, v := range n.inputs {
 			w = w || l.wanted[v]
 		}

@@ -177,7 +177,7 @@ func (p *Plan) optimize(dst []kernel.Instruction, gradient kernel.Span) []kernel
 func (p *Plan) decayStretches() (ends []int, exempt []bool) {
 	o := p.config.Optimizer
 	for i, spec := range p.graph.specs {
-		if spec.Statistic {
+		if spec.Statistic || spec.frozen {
 			continue
 		}
 		end, is := p.params[i].Offset+align(p.params[i].Len), o.DecayMatricesOnly && len(spec.Shape) < 2

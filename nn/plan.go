@@ -53,6 +53,9 @@ type PlanConfig struct {
 	Weighted bool
 	// Optimizer is the update rule; zero values mean its defaults.
 	Optimizer Optimizer
+	// Freeze says which parameters stay as they are. It changes the bits of the others only
+	// through a norm that is clipped, and through a BatchNorm that is frozen.
+	Freeze Freeze
 	// Seed keys dropout.
 	Seed uint64
 	// PredictionOnly leaves out what training and evaluation need: the moments, the
@@ -100,7 +103,8 @@ type Plan struct {
 	moments []ParameterSpec
 
 	params    []kernel.Span // of each parameter, from the beginning of a block
-	trained   int           // elements of the trained parameters, which come first
+	trained   int           // elements of the parameters that are updated, which come first
+	averaged  int           // offset of the statistics that are, which come last
 	block     int           // elements of all parameters, padding included
 	gradients int           // offset of the first shard's block
 	input     place
@@ -144,6 +148,13 @@ func NewPlan(arch Architecture, config PlanConfig) (*Plan, error) {
 	p := &Plan{arch: arch, config: config}
 	if p.graph, err = arch.build(); err != nil {
 		return nil, err
+	}
+	if config.Freeze != "" {
+		frozen, err := p.graph.frozen(config.Freeze)
+		if err != nil {
+			return nil, err
+		}
+		p.graph.freeze(frozen)
 	}
 	last := len(arch.Layers) - 1
 	if out := p.graph.output(); len(out) > 2 || len(out) == 2 && config.Objective != CrossEntropy {
@@ -349,21 +360,23 @@ func (p *Plan) lay() error {
 	return nil
 }
 
-// layParameters places the parameters within their block: the trained ones,
-// which the optimiser updates all at once, before the statistics.
+// layParameters places the parameters within their block: those that the optimiser
+// updates, all at once, before the frozen ones, and the statistics that steps update last.
 func (p *Plan) layParameters() {
 	p.params = make([]kernel.Span, len(p.graph.specs))
-	for _, statistic := range []bool{false, true} {
+	place := func(group func(ParameterSpec) bool) {
 		for i, spec := range p.graph.specs {
-			if spec.Statistic == statistic {
+			if group(spec) {
 				p.params[i] = kernel.Span{Offset: p.block, Len: elements(spec.Shape)}
 				p.block += align(p.params[i].Len)
 			}
 		}
-		if !statistic {
-			p.trained = p.block
-		}
 	}
+	place(func(s ParameterSpec) bool { return !s.frozen && !s.Statistic })
+	p.trained = p.block
+	place(func(s ParameterSpec) bool { return s.frozen })
+	p.averaged = p.block
+	place(func(s ParameterSpec) bool { return !s.frozen && s.Statistic })
 }
 
 // gradientBlocks returns the number of gradient blocks: one for each shard, and

@@ -146,8 +146,8 @@ func (p *Plan) parts(rows int) int {
 	return n
 }
 
-// updateProgram applies the gradient in the first block to all trained
-// parameters at once: the rule works value by value, and the padding between
+// updateProgram applies the gradient in the first block to all parameters that
+// are not frozen at once: the rule works value by value, and the padding between
 // parameters is zero and stays zero. The statistics are averaged in, as the
 // mean of the given number of parts.
 func (p *Plan) updateProgram(parts int) *kernel.Program {
@@ -155,9 +155,9 @@ func (p *Plan) updateProgram(parts int) *kernel.Program {
 	gradient := kernel.Span{Offset: p.gradients, Len: p.trained}
 	prog.Instructions = p.regularize(prog.Instructions, gradient)
 	prog.Instructions = p.optimize(prog.Instructions, gradient)
-	if n := p.block - p.trained; n > 0 {
+	if n := p.block - p.averaged; n > 0 {
 		prog.Instructions = append(prog.Instructions, kernel.RunningAverage{
-			Running: kernel.Span{Offset: p.trained, Len: n}, Batch: kernel.Span{Offset: p.gradients + p.trained, Len: n},
+			Running: kernel.Span{Offset: p.averaged, Len: n}, Batch: kernel.Span{Offset: p.gradients + p.averaged, Len: n},
 			Momentum: batchNormMomentum, Factor: 1 / float32(parts),
 		})
 	}

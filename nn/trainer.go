@@ -138,7 +138,7 @@ func (t *Trainer) executable(of map[int]kernel.Executable, rows int, build func(
 // updater returns the update that follows a gradient of a number of rows.
 func (t *Trainer) updater(rows int) (kernel.Executable, error) {
 	parts := 1
-	if t.plan.trained < t.plan.block { // otherwise the update is the same for all
+	if t.plan.averaged < t.plan.block { // otherwise the update is the same for all
 		parts = t.plan.parts(rows)
 	}
 	return t.executable(t.updates, parts, (*Plan).updateProgram)

@@ -99,6 +99,12 @@ func (s *Service) check(ctx context.Context, q api.SubmitRequest, c toCheck) (ou
 	out.job, out.err = s.ready(ctx, c.request, c.id, string(q.Folder))
 	if out.err == nil {
 		noteClasses(ctx, string(q.Files[c.at].Name), len(q.Files) > 1, out.job.data)
+		for _, note := range out.job.notes {
+			if len(q.Files) > 1 {
+				note = string(q.Files[c.at].Name) + ": " + note
+			}
+			api.Notify(ctx, api.Notice{Note: note})
+		}
 	}
 	out.job.data = nil // that of all of them might not fit into memory
 	return out

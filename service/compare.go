@@ -60,7 +60,7 @@ func comparisonOf(reports []api.RunReport) (api.Comparison, error) {
 		if fields[i], err = comparedFields(d); err != nil {
 			return c, err
 		}
-		run := api.ComparedRun{Result: d.Result, Name: d.Name, Tags: d.Tags, ForkOf: d.ForkOf}
+		run := api.ComparedRun{Result: d.Result, Name: d.Name, Tags: d.Tags, ForkOf: d.ForkOf, InitFrom: d.InitFrom}
 		figures[i], run.FiguresStep = comparedFigures(d)
 		c.Runs = append(c.Runs, run)
 		c.SameData = c.SameData && bytes.Equal(fields[i]["data.fingerprint"], fields[0]["data.fingerprint"]) &&

@@ -365,6 +365,10 @@ func (h *hosting) submit(ctx context.Context, j job) (training.RunID, error) {
 		}
 	}
 	if j.events != nil {
+		// Before the run is on record: from then on it needs nothing else.
+		if err := h.service.keepInitial(ctx, training.RunID(j.submit.Job), j.initial, j.session); err != nil {
+			return "", err
+		}
 		id, err := h.host.SubmitPrepared(ctx, j.submit, j.events)
 		return training.RunID(id), err
 	}

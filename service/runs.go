@@ -173,7 +173,7 @@ func recordedRunOf(r journal.RunSummary) api.Run {
 	return api.Run{
 		Result: resultOf(r), Epochs: r.Epochs, TotalSteps: r.TotalSteps, Dataset: r.Dataset,
 		StartedAt: r.StartedAt, UpdatedAt: r.UpdatedAt, TrainedSeconds: r.Trained.Seconds(), Reason: r.Reason,
-		ForkOf: r.Parent, ForkStep: r.ParentStep,
+		ForkOf: r.Parent, ForkStep: r.ParentStep, InitFrom: r.Init,
 	}
 }
 
@@ -197,7 +197,7 @@ func metricsOf(m training.Metrics, accurate bool) api.Metrics {
 
 // lineageOf finds the run's relatives as of a position of the log.
 func lineageOf(ctx context.Context, r subject, at eventstore.Position) (api.Lineage, error) {
-	l := api.Lineage{Parent: r.run.Session.Parent, Forks: []api.Fork{}}
+	l := api.Lineage{Parent: r.run.Session.Parent, Init: r.run.Session.Init, Forks: []api.Fork{}}
 	if l.Parent != nil {
 		parent, err := r.log.Load(ctx, l.Parent.RunID)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/dataset"
+	"reprise/dataset/preprocess"
 	"reprise/fault"
 	"reprise/integration"
 	"reprise/internal/figures"
@@ -34,6 +35,9 @@ type job struct {
 	data    *dataset.Dataset
 	session training.TrainingSession
 	events  []training.Event
+	// initial is where the initial weights come from; "" for the seed.
+	initial string
+	notes   []string // about them
 }
 
 // Validate implements api.Service.
@@ -54,7 +58,7 @@ func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Va
 		return api.Validation{}, err
 	}
 	v := api.Validation{
-		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Data: session.Dataset,
+		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Init: session.Init, Data: session.Dataset,
 		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(),
 	}
 	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != s.userOf(ctx) || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 || !q.Annotation.IsZero() {
@@ -168,7 +172,12 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 			continue
 		}
 		var submission queue.Submission
+		request, unresolved := s.resolveInitial(ctx, request, string(q.Folder))
+		if unresolved != nil {
+			request.Model.Init = ""
+		}
 		request, submission, errs[i] = s.split(ctx, set, request, q.Files[i].Name, q.Folder)
+		errs[i] = joined([]error{unresolved, errs[i]})
 		annotate(q, &submission)
 		id := draw()
 		if len(q.RunIDs) > 0 {
@@ -190,7 +199,7 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 			api.Notify(ctx, n)
 		}
 		errs[i] = joined([]error{errs[i], c.err})
-		jobs[i].session, jobs[i].events = c.job.session, c.job.events
+		jobs[i].session, jobs[i].events, jobs[i].initial = c.job.session, c.job.events, c.job.initial
 	}
 	if fetch { // what is fetched is waited for, and shown meanwhile
 		for _, c := range list {
@@ -308,7 +317,35 @@ func (s *Service) ready(ctx context.Context, request api.TrainingRequest, id tra
 	if _, err := loop.PlanOf(session); err != nil { // a model that no device could take
 		return job{}, invalid(request.Locate(err))
 	}
-	return job{data: data, session: session, events: events}, nil
+	j := job{data: data, session: session, events: events, initial: request.Model.Init}
+	if j.initial == "" {
+		return j, nil
+	}
+	t, err := s.takeInitial(ctx, j.initial, session.Architecture)
+	if err != nil {
+		return job{}, initialError(request, err)
+	}
+	if j.session, j.events, err = training.StartFrom(t.init, session, events); err != nil {
+		return job{}, err
+	}
+	document, err := preprocess.Parse(data.Preprocessing())
+	j.notes = t.notes(document)
+	return j, err
+}
+
+// initialError makes an error about initial weights one about the field that names them,
+// of the kind that it has.
+func initialError(request api.TrainingRequest, err error) error {
+	kind := fault.KindOf(err)
+	if !errors.As(err, new(*fault.FieldError)) {
+		e := api.ErrorOf(err)
+		err = &fault.FieldError{Field: training.FieldInit, Value: strconv.Quote(request.Model.Init), Problem: "cannot be used: " + e.Message,
+			Fix: "name another run or file", Cause: err}
+	}
+	if kind == fault.Canceled || kind == fault.Unavailable || kind == fault.Exhausted {
+		return fault.As(kind, request.Locate(err))
+	}
+	return invalid(request.Locate(err))
 }
 
 // split returns the request to train, and what submits it to the queue. It fails for
@@ -396,6 +433,12 @@ func (s *Service) prepareJob(ctx context.Context, id queue.JobID, q queue.Submis
 		return nil, s.acceptedError(ctx, request, err, fitted)
 	}
 	noteClasses(ctx, q.Name, false, j.data)
+	for _, note := range j.notes {
+		api.Notify(ctx, api.Notice{Note: note})
+	}
+	if err := s.keepInitial(ctx, training.RunID(id), j.initial, j.session); err != nil {
+		return nil, err
+	}
 	return j.events, nil
 }
 

@@ -85,6 +85,9 @@ type (
 		// Parent is where a fork comes from; nil if training starts from
 		// scratch.
 		Parent *Parent `json:"parent,omitempty"`
+		// Init says which initial weights do not come from the seed; nil if all of them
+		// do. Logs of older versions do not have it.
+		Init *Init `json:"init,omitempty"`
 		// Worker hosts the run until it rests; "" is the only one.
 		Worker string `json:"worker,omitempty"`
 	}

@@ -63,6 +63,8 @@ type Options struct {
 	Sampler Sampler `json:"sampler,omitempty"`
 	// Precision is how outputs are kept for the backward pass; "" is float32.
 	Precision nn.Precision `json:"precision,omitempty"`
+	// Freeze says which parameters stay as they are.
+	Freeze nn.Freeze `json:"freeze,omitempty"`
 	// Keep says which checkpoints stay.
 	Keep Keep `json:"keep,omitzero"`
 }

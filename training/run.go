@@ -234,7 +234,7 @@ func (r TrainingRun) start(e TrainingStarted) (TrainingRun, error) {
 	}
 	return TrainingRun{ID: e.RunID, Session: TrainingSession{
 		ID: e.SessionID, ModelID: e.ModelID, Architecture: e.Architecture,
-		Dataset: e.Dataset, Hyperparameters: e.Hyperparameters, Parent: e.Parent, State: Initializing,
+		Dataset: e.Dataset, Hyperparameters: e.Hyperparameters, Parent: e.Parent, Init: e.Init, State: Initializing,
 	}}, nil
 }
 

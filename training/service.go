@@ -56,6 +56,9 @@ func start(model nn.ModelSpec, data *dataset.Dataset, config Config, h Hyperpara
 	if err := h.Fit(data); err != nil {
 		return TrainingSession{}, nil, err
 	}
+	if err := CheckFreeze(model.Architecture, h.Freeze); err != nil {
+		return TrainingSession{}, nil, err
+	}
 	if err := CheckNormalization(model.Architecture, h, data.Len(dataset.Train)); err != nil {
 		return TrainingSession{}, nil, err
 	}
@@ -115,6 +118,23 @@ func CheckFit(arch nn.Architecture, data *dataset.Dataset) error {
 		errs = append(errs, &fault.FieldError{Field: "model_architecture", Value: "output " + out.String(),
 			Problem: "does not fit " + what,
 			Fix:     fmt.Sprintf("let the last layer be {type: linear, units: %d}", units(want))})
+	}
+	return join(errs)
+}
+
+// CheckFreeze fails with a *fault.FieldError for each pattern that freezes no parameter of
+// the model, and where all of them would be frozen.
+func CheckFreeze(arch nn.Architecture, f nn.Freeze) error {
+	_, err := arch.Frozen(f)
+	var errs []error
+	for _, part := range fault.Parts(err) {
+		var field *fault.FieldError
+		if errors.As(part, &field) {
+			named := *field
+			named.Field = "config." + field.Field
+			part = &named
+		}
+		errs = append(errs, part)
 	}
 	return join(errs)
 }

@@ -103,7 +103,9 @@ type TrainingSession struct {
 	Hyperparameters Hyperparameters `json:"hyperparameters"`
 	// Parent is where a fork comes from; nil for any other session.
 	Parent *Parent `json:"parent,omitempty"`
-	State  State   `json:"state"`
+	// Init says which initial weights do not come from the seed; nil if all of them do.
+	Init  *Init `json:"init,omitempty"`
+	State State `json:"state"`
 }
 
 // CanResume reports whether training can be resumed: false once the session has

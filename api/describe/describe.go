@@ -182,8 +182,12 @@ func runFigures(event training.Event) string {
 			return fmt.Sprintf("as a fork of %s at step %s, %s, batch %d, learning rate %v",
 				p.RunID, figures.Thousands(p.Step()), figures.Plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
 		}
-		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v",
-			e.Dataset.Path, figures.Plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value)
+		from := ""
+		if e.Init != nil {
+			from = ", weights of " + e.Init.Origin()
+		}
+		return fmt.Sprintf("on %s, %s, batch %d, learning rate %v%s",
+			e.Dataset.Path, figures.Plural(h.Epochs, "epoch"), h.BatchSize, h.LearningRate.Value, from)
 	case training.ResourceAllocated:
 		return fmt.Sprintf("%s, lease epoch %d", e.Device, e.Allocation.Epoch)
 	case training.DeviceReleased:

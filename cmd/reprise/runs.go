@@ -107,6 +107,7 @@ func (env *environment) listRuns(ctx context.Context, q api.RunsRequest, format 
 func writeRuns(t *table, rows []api.Run, user string) {
 	accurate := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r api.Run) bool { return r.ForkOf != "" })
+	inits := slices.ContainsFunc(rows, func(r api.Run) bool { return r.InitFrom != "" })
 	groups := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Job != nil && r.Job.Group != "" })
 	named := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Name != "" })
 	tagged := slices.ContainsFunc(rows, func(r api.Run) bool { return len(r.Tags) > 0 })
@@ -132,6 +133,9 @@ func writeRuns(t *table, rows []api.Run, user string) {
 	}
 	if forks {
 		head = append(head, column{title: "FORK OF", short: shortFork, drop: 6})
+	}
+	if inits {
+		head = append(head, column{title: "INIT", cut: 8, keepEnd: true, drop: 6})
 	}
 	t.columns(head...)
 	for _, r := range rows {
@@ -173,6 +177,9 @@ func writeRuns(t *table, rows []api.Run, user string) {
 			cells = append(cells, fmt.Sprintf("%s at %s", r.ForkOf, thousands(r.ForkStep)))
 		case forks:
 			cells = append(cells, "-")
+		}
+		if inits {
+			cells = append(cells, cmp.Or(r.InitFrom, "-"))
 		}
 		t.row(cells...)
 	}

@@ -59,6 +59,11 @@ func writeComparison(t *table, c api.Comparison) {
 	for i, r := range c.Runs {
 		t.row(string(r.RunID), labels[i], string(r.State), thousands(r.Epoch), thousands(r.FiguresStep), cmp.Or(string(r.ForkOf), "-"), cmp.Or(strings.Join(r.Tags, ", "), "-"))
 	}
+	for i, r := range c.Runs {
+		if r.InitFrom != "" {
+			t.line("%s begins with weights of %s", labels[i], r.InitFrom)
+		}
+	}
 	t.line("")
 	if len(c.Differences) == 0 {
 		t.line("their requests and data are the same")

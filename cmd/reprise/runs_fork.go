@@ -83,12 +83,36 @@ func writeLineage(t *table, l api.Lineage) {
 		}
 		t.row("  changed", changed)
 	}
+	writeInit(t, l.Init)
 	for i, f := range l.Forks {
 		title := "forks"
 		if i > 0 {
 			title = ""
 		}
 		t.row(title, fmt.Sprintf("%s from step %s (%s)%s", f.RunID, thousands(f.Step), f.State, describeChanges(": ", f.Changes)))
+	}
+}
+
+// writeInit shows where the initial weights come from, and what was not taken.
+func writeInit(t *table, init *training.Init) {
+	if init == nil {
+		return
+	}
+	t.row("init", fmt.Sprintf("%s (sha256 %s)", init.Origin(), shortHash(init.SourceSHA256)))
+	t.row("  taken", fmt.Sprintf("%s (sha256 %s)", init.Amount(), shortHash(init.WeightsSHA256)))
+	for i, d := range init.Drawn {
+		title := "  drawn from the seed"
+		if i > 0 {
+			title = ""
+		}
+		t.row(title, d.Name+" ("+d.Why()+")")
+	}
+	if n := init.Unused; n > 0 {
+		names := strings.Join(init.UnusedNames, ", ")
+		if more := n - len(init.UnusedNames); more > 0 {
+			names += fmt.Sprintf(", %d more", more)
+		}
+		t.row("  not in the model", names)
 	}
 }
 

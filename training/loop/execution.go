@@ -198,7 +198,7 @@ func planEvaluating(session training.TrainingSession, rows int) (*nn.Plan, error
 	return nn.NewPlan(session.Architecture, nn.PlanConfig{
 		BatchSize: h.StepSamples(), EvalBatchSize: rows, Microbatches: h.GradientAccumulation, Shards: h.Shards,
 		Objective: session.Dataset.Objective(), Regularization: h.Regularization, Weighted: h.ClassWeight != "",
-		Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
+		Freeze: h.Freeze, Optimizer: h.Optimizer, Seed: h.Seed, Precision: h.Precision,
 	})
 }
 
@@ -231,10 +231,22 @@ func (x *Execution) Epoch() uint64 { return x.step / x.perEpoch }
 func (x *Execution) TotalSteps() uint64 { return x.perEpoch * x.session.Hyperparameters.Epochs }
 
 // Reset starts from the weights that the session's seed gives, at step 0.
-func (x *Execution) Reset() error {
+func (x *Execution) Reset() error { return x.reset(nil) }
+
+// reset is Reset with other values of some parameters.
+func (x *Execution) reset(taken []tensor.Tensor) error {
 	model, err := nn.NewModel(x.session.ModelID, x.session.Architecture, x.session.Hyperparameters.Seed)
 	if err != nil {
 		return err
+	}
+	byName := make(map[string]tensor.Tensor, len(taken))
+	for _, t := range taken {
+		byName[t.Name] = t
+	}
+	for i, p := range model.Parameters {
+		if t, ok := byName[p.Name]; ok {
+			model.Parameters[i] = t
+		}
 	}
 	state, err := nn.InitialState(model, x.session.Hyperparameters.Optimizer)
 	if err != nil {
@@ -252,15 +264,27 @@ func (x *Execution) Restore(c checkpoint.Content) error {
 	return x.Load(c)
 }
 
-// Begin puts the execution where its session begins: at the weights that its
-// seed gives or, for a fork, at the checkpoint of its parent, which is in the folder
-// that checkpoints names for it.
-func (x *Execution) Begin(checkpoints func(training.RunID) checkpoint.Folder) error {
+// Files finds what a session begins with.
+type Files interface {
+	// Checkpoints returns the checkpoints of a run.
+	Checkpoints(training.RunID) checkpoint.Folder
+	// Initial returns the initial weights of a run that its seed does not give.
+	Initial(training.RunID) checkpoint.Initial
+}
+
+// Begin puts the execution where the session of a run begins: at the weights that its
+// seed gives and those that are kept with the run or, for a fork, at the checkpoint of its
+// parent.
+func (x *Execution) Begin(run training.RunID, files Files) error {
 	parent := x.session.Parent
 	if parent == nil {
-		return x.Reset()
+		taken, err := x.initial(run, files)
+		if err != nil {
+			return err
+		}
+		return x.reset(taken)
 	}
-	content, err := checkpoints(parent.RunID).Read(parent.Checkpoint.Ref())
+	content, err := files.Checkpoints(parent.RunID).Read(parent.Checkpoint.Ref())
 	if err != nil {
 		return &FilesError{Err: fmt.Errorf("the checkpoint of run %s that this one was forked from: %w", parent.RunID, err)}
 	}
@@ -269,6 +293,26 @@ func (x *Execution) Begin(checkpoints func(training.RunID) checkpoint.Folder) er
 			parent.RunID, content.RunID, content.SessionID, training.ErrInvalidCheckpoint)}
 	}
 	return x.Load(content)
+}
+
+// initial returns the initial weights that the session does not draw.
+func (x *Execution) initial(run training.RunID, files Files) ([]tensor.Tensor, error) {
+	init := x.session.Init
+	if init == nil {
+		return nil, nil
+	}
+	taken, err := files.Initial(run).Read(init.WeightsSHA256)
+	if err != nil {
+		return nil, &FilesError{Err: fmt.Errorf("the initial weights of run %s: %w", run, err)}
+	}
+	specs, err := x.session.Architecture.Parameters()
+	if err != nil {
+		return nil, err
+	}
+	if what := init.Check(specs, taken); what != "" {
+		return nil, &FilesError{Err: fmt.Errorf("the initial weights of run %s: %s: %w", run, what, training.ErrInvalidCheckpoint)}
+	}
+	return taken, nil
 }
 
 // Load continues from the state that a checkpoint of any session has.
