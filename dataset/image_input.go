@@ -72,7 +72,7 @@ const inputChunk = 256
 // It holds a few hundred images at a time, but for those of IDX and CIFAR-10. It fails with
 // a *DataError for files that cannot be used, all of them at once as far as their headers
 // tell, a *fault.FieldError for what the model does not take, and the errors of emit.
-func EachImage(ctx context.Context, path string, p preprocess.Pixels, emit func(InputImage) error) error {
+func EachImage(ctx context.Context, path string, p preprocess.Pixels, room *ImageRoom, emit func(InputImage) error) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return unreadable(path, err)
@@ -94,7 +94,7 @@ func EachImage(ctx context.Context, path string, p preprocess.Pixels, emit func(
 	if err != nil {
 		return err
 	}
-	return eachFile(ctx, path, files, p, problems, func(image InputImage) error {
+	return eachFile(ctx, path, files, p, room, problems, func(image InputImage) error {
 		if class, _, ok := strings.Cut(image.Name, "/"); info.IsDir() && ok {
 			image.Class = class
 		}
@@ -127,12 +127,12 @@ func eachStored(ctx context.Context, path string, p preprocess.Pixels, emit func
 // EachImageOfTable is EachImage for the images that the rows of a table have the paths of, in
 // the column that the model was trained with. path is what errors call the table. All rows
 // are read before the first image.
-func EachImageOfTable(ctx context.Context, path string, rows tablefile.Reader, d preprocess.Document, emit func(InputImage) error) error {
+func EachImageOfTable(ctx context.Context, path string, rows tablefile.Reader, d preprocess.Document, room *ImageRoom, emit func(InputImage) error) error {
 	files, err := inputPaths(ctx, path, rows, columns.NewMissing(d.Missing), d.Pixels.Column)
 	if err != nil {
 		return err
 	}
-	return eachFile(ctx, path, files, *d.Pixels, imageProblems{}, emit)
+	return eachFile(ctx, path, files, *d.Pixels, room, imageProblems{}, emit)
 }
 
 // inputPaths returns the images that a column of a table has the paths of.
@@ -165,7 +165,7 @@ func inputPaths(ctx context.Context, path string, rows tablefile.Reader, missing
 }
 
 // eachFile is EachImage for a file of each image.
-func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.Pixels, problems imageProblems, emit func(InputImage) error) error {
+func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.Pixels, room *ImageRoom, problems imageProblems, emit func(InputImage) error) error {
 	shape := tensor.Shape(p.Shape)
 	if len(shape) != 3 || shape[2] != 1 && shape[2] != 3 || p.Divisor != 255 {
 		return &fault.FieldError{Field: FieldImage, Value: showPath(at), Problem: fmt.Sprintf("does not fit a model of images of shape %v with values of 0 to %d", p.Shape, p.Divisor),
@@ -182,16 +182,13 @@ func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.
 		return err
 	}
 	problems.addAll(files, failed)
-	room := newPixelRoom()
 	for from := 0; from < len(files) && len(problems) == 0; from += inputChunk {
 		chunk := files[from:min(from+inputChunk, len(files))]
 		pixels := make([][]byte, len(chunk))
 		err := eachImage(ctx, at, len(chunk), func(i int) {
-			defer room.take(infos[from+i])()
-			image, err := decodeImage(ctx, chunk[i].path, infos[from+i])
-			if failed[from+i] = err; err == nil {
+			failed[from+i] = decodeImage(ctx, chunk[i].path, infos[from+i], room, func(image imagefile.Pixels) {
 				pixels[i] = fitImage(image, shape).Data
-			}
+			})
 		})
 		if err != nil {
 			return err

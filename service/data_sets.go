@@ -20,6 +20,7 @@ import (
 // notices of ctx; the function that it returns ends that.
 func (s *Service) library(ctx context.Context) (*dataset.Library, func(), error) {
 	config := s.config.DataSets()
+	config.Images = s.images
 	pace := pace{now: s.config.Now}
 	var last *api.Download
 	config.Progress = func(p dataset.Progress) {

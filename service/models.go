@@ -40,7 +40,7 @@ func (s *Service) Predict(ctx context.Context, q api.PredictRequest) iter.Seq2[a
 		if err != nil {
 			return err
 		}
-		m, err := inference.New(b.Bundle, s.config.Inference)
+		m, err := inference.New(b.Bundle, s.inference())
 		if err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func (s *Service) evaluateFile(ctx context.Context, q api.EvaluateRequest, progr
 	if err != nil {
 		return e, err
 	}
-	m, err := inference.New(b.Bundle, s.config.Inference)
+	m, err := inference.New(b.Bundle, s.inference())
 	if err != nil {
 		return e, err
 	}
