@@ -34,7 +34,7 @@ type InputImage struct {
 // NamesImages reports whether a path is that of a table from which a model with the document's
 // pixels takes the paths of images.
 func NamesImages(path string, p preprocess.Pixels) bool {
-	return p.Column != "" && !HasImageFiles(path) && (isTable(path) || isCSV(path) || isPattern(path))
+	return p.Column != "" && !HasImageFiles(path) && (isTable(path) || isCSV(path) || isPattern(path) || holdsTable(path))
 }
 
 // HasImageFiles reports whether a path is that of a folder, or of the file of one image.
@@ -88,6 +88,9 @@ func EachImage(ctx context.Context, path string, p preprocess.Pixels, room *Imag
 		}
 	case HasImageFiles(path):
 		files = []imageSource{{path: path, name: filepath.ToSlash(path)}}
+		if !looksLikeImage(path) {
+			err = checkHoldsImages(path, p, false)
+		}
 	default:
 		return eachStored(ctx, path, p, emit)
 	}
@@ -104,6 +107,9 @@ func EachImage(ctx context.Context, path string, p preprocess.Pixels, room *Imag
 
 // eachStored is EachImage for a file that holds images.
 func eachStored(ctx context.Context, path string, p preprocess.Pixels, emit func(InputImage) error) error {
+	if err := checkHoldsImages(path, p, false); err != nil {
+		return err
+	}
 	shape, raw, err := ReadImages(ctx, path)
 	if err != nil {
 		return err

@@ -133,7 +133,7 @@ func (m *Model) evaluateStored(ctx context.Context, f File, e *metrics.Evaluatio
 	if err := f.onlyImages(); err != nil {
 		return err
 	}
-	shape, pixels, labels, err := dataset.ReadLabelledImages(ctx, f.Path)
+	shape, pixels, labels, err := dataset.ReadLabelledImages(ctx, f.Path, *m.bundle.Preprocessing.Pixels)
 	if err != nil {
 		return err
 	}

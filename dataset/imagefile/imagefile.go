@@ -203,13 +203,13 @@ const HeadBytes = 32
 // IsImage reports whether a file that begins with these bytes, of which the first HeadBytes
 // matter, is an image in a format that is read.
 func IsImage(head []byte) bool {
-	_, err := formatOf(head)
+	_, err := Recognize(head)
 	return err == nil
 }
 
-// formatOf returns the format that a file begins like. It fails with NotImage, or for a
-// format that is not read.
-func formatOf(head []byte) (Format, error) {
+// Recognize returns the format that a file begins like, of which the first HeadBytes
+// matter. It fails with NotImage, or with another *Error for a format that is not read.
+func Recognize(head []byte) (Format, error) {
 	begins := func(at int, magic string) bool { return len(head) >= at && bytes.HasPrefix(head[at:], []byte(magic)) }
 	switch {
 	case begins(0, "\x89PNG\r\n\x1a\n"):
@@ -254,7 +254,7 @@ func Probe(r io.ReaderAt, size int64) (info Info, err error) {
 	if n, err := r.ReadAt(head, 0); n < len(head) {
 		return Info{}, readError(err)
 	}
-	if info.Format, err = formatOf(head); err != nil {
+	if info.Format, err = Recognize(head); err != nil {
 		return Info{}, err
 	}
 	in := &input{source: io.NewSectionReader(r, 0, size)}
@@ -384,7 +384,7 @@ func decodeConfig(f Format, r io.Reader) (image.Config, error) {
 	case TIFF:
 		return tiff.DecodeConfig(r)
 	}
-	panic("imagefile: format " + string(f)) // of formatOf
+	panic("imagefile: format " + string(f)) // of Recognize
 }
 
 func decode(f Format, r io.Reader) (image.Image, error) {
@@ -402,7 +402,7 @@ func decode(f Format, r io.Reader) (image.Image, error) {
 	case TIFF:
 		return tiff.Decode(r)
 	}
-	panic("imagefile: format " + string(f)) // of formatOf
+	panic("imagefile: format " + string(f)) // of Recognize
 }
 
 // The bytes of the head of a PNG that say how a pixel is stored.
