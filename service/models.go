@@ -246,7 +246,7 @@ func (s *Service) countedClasses(ctx context.Context, r subject) ([]int, error) 
 		return nil, err
 	}
 	defer done()
-	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
+	data, err := openRecorded(ctx, library, r.run.Dataset())
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -271,7 +271,7 @@ func (s *Service) evaluateSplit(ctx context.Context, q api.EvaluateRequest) (e a
 	if err != nil {
 		return e, err
 	}
-	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
+	data, err := openRecorded(ctx, library, r.run.Dataset())
 	done()
 	if err != nil {
 		return e, err

@@ -108,10 +108,7 @@ func (env *environment) argumentCandidates(name string) candidates {
 	case "NAME":
 		return env.datasetCandidates
 	case "NAME|FOLDER|FILE":
-		return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			names, _ := env.datasetCandidates(c, args, prefix)
-			return names, cobra.ShellCompDirectiveDefault
-		}
+		return env.dataCandidates
 	case "FOLDER":
 		return foldersOnly
 	case "FILE":
@@ -145,6 +142,8 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return foldersOnly
 	case "run":
 		return env.runCandidates
+	case "dataset":
+		return env.dataCandidates
 	case "from", "to", "step":
 		return env.stepCandidates
 	case "type":
@@ -251,6 +250,12 @@ func (env *environment) datasetCandidates(c *cobra.Command, _ []string, prefix s
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return beginningWith(prefix, found), cobra.ShellCompDirectiveNoFileComp
+}
+
+// dataCandidates are the data sets of the catalogue, and files.
+func (env *environment) dataCandidates(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	names, _ := env.datasetCandidates(c, args, prefix)
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 // projectionCandidates are the read models of the log.
