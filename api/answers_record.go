@@ -230,6 +230,8 @@ type VerifyRequest struct {
 	// To is the step of the last checkpoint to compare; 0 is the last there is, and
 	// whatever epochs and evaluations are recorded after it.
 	To uint64 `json:"to,omitempty"`
+	// MovedData is used for this verification, and not recorded.
+	MovedData
 }
 
 // VerifyUpdate is how far a verification is, or its outcome.

@@ -193,6 +193,8 @@ type RunDetails struct {
 	Architecture    nn.Architecture          `json:"architecture"`
 	Data            training.Dataset         `json:"data"`
 	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
+	// MovedData says where the data are now, if that is not where Data says.
+	MovedData *training.DatasetMoved `json:"moved_data,omitempty"`
 	// History has the completed epochs.
 	History []Epoch `json:"epochs_history"`
 	// Figures are those of the best checkpoint on the validation split, once the run has

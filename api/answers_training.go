@@ -126,6 +126,7 @@ type ForkRequest struct {
 	From *uint64 `json:"from,omitempty"`
 	// Settings change fields of the run's request.
 	Settings Settings `json:"settings,omitzero"`
+	MovedData
 	// NewRun is the id that the fork shall have, as SubmitRequest.RunIDs.
 	NewRun training.RunID `json:"new_run,omitempty"`
 }
@@ -142,6 +143,18 @@ type Forked struct {
 // ResumeRequest names runs to be resumed.
 type ResumeRequest struct {
 	Target
+	// MovedData is recorded: from then on the runs find their data there.
+	MovedData
+}
+
+// MovedData says where the data of runs are now. They must be the data that each of the
+// runs was started with, by their fingerprint.
+type MovedData struct {
+	// Dataset is a name of the catalogue, a folder, a file or a pattern; "" for where the
+	// data were last. A relative path starts from Folder or, without it, from the
+	// folder that the service runs in.
+	Dataset Text `json:"dataset,omitempty"`
+	Folder  Text `json:"folder,omitempty"`
 }
 
 // FollowRequest names runs to be followed.

@@ -56,6 +56,9 @@ func Meaning(recorded training.TrainingStarted, data *dataset.Dataset) (training
 		}
 	}
 	meant.Dataset, err = describe(source, data)
+	if name := filepath.Base(recorded.Dataset.Path); name != data.Name() && strings.HasPrefix(string(recorded.Dataset.ID), name+"@") {
+		meant.Dataset.ID = training.DatasetID(name + "@" + data.Fingerprint()) // the data were moved since
+	}
 	if recorded.Dataset.Preprocessing == "" {
 		// Older versions recorded no document for most data. Where it was removed from the
 		// record of a newer run, that run's checkpoints have one too many.

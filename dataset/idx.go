@@ -22,8 +22,9 @@ import (
 //	d times 4   the dimensions, outermost first
 //	then        the elements, row-major, to the end of the file
 const (
-	idxTypeUByte = 0x08
-	idxMaxDims   = 4 // [N H W C]
+	idxTypeUByte   = 0x08
+	idxTypeFloat64 = 0x0E
+	idxMaxDims     = 4 // [N H W C]
 )
 
 // idxArray is an IDX file of unsigned bytes.
@@ -177,7 +178,7 @@ func idxTypeName(t byte) string {
 		return "0x0c (int32)"
 	case 0x0D:
 		return "0x0d (float32)"
-	case 0x0E:
+	case idxTypeFloat64:
 		return "0x0e (float64)"
 	}
 	return fmt.Sprintf("%#02x", t)

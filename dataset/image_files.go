@@ -35,7 +35,7 @@ type loadedImages struct {
 // loadImages reads files of images, several at a time, into memory. at is the folder or
 // the table that has them. All that is wrong with the files comes in one error, with the
 // problems that were found before.
-func loadImages(ctx context.Context, at string, files []imageSource, o ImageOptions, problems imageProblems) (*loadedImages, error) {
+func loadImages(ctx context.Context, at string, files []imageSource, o ImageOptions, room *ImageRoom, problems imageProblems) (*loadedImages, error) {
 	infos := make([]imagefile.Info, len(files))
 	failed := make([]error, len(files))
 	err := eachImage(ctx, at, len(files), func(i int) { infos[i], failed[i] = probeImage(files[i].path) })
@@ -54,11 +54,9 @@ func loadImages(ctx context.Context, at string, files []imageSource, o ImageOpti
 		errs = append(errs, err)
 	}
 	hashes := make([][sha256.Size]byte, len(files))
-	room := newPixelRoom()
 	err = eachImage(ctx, at, len(files), func(i int) {
 		if failed[i] == nil {
-			defer room.take(infos[i])()
-			hashes[i], failed[i] = all.load(ctx, files[i], infos[i], i)
+			hashes[i], failed[i] = all.load(ctx, files[i], infos[i], i, room)
 		}
 	})
 	if err != nil {
@@ -100,36 +98,6 @@ func eachImage(ctx context.Context, at string, n int, do func(i int)) error {
 	return nil
 }
 
-// pixelRoom bounds the pixels that are decoded at once, whatever the number of processors.
-type pixelRoom struct {
-	mu   sync.Mutex
-	more sync.Cond
-	left int
-}
-
-func newPixelRoom() *pixelRoom {
-	r := &pixelRoom{left: imagefile.MaxPixels}
-	r.more.L = &r.mu
-	return r
-}
-
-// take waits until there is room for an image, and returns what gives it back.
-func (r *pixelRoom) take(info imagefile.Info) (giveBack func()) {
-	n := info.Height * info.Width
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.left < n {
-		r.more.Wait()
-	}
-	r.left -= n
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.left += n
-		r.more.Broadcast()
-	}
-}
-
 // openImage opens a regular file. Anything else might never end.
 func openImage(path string) (disk.File, int64, error) {
 	info, err := os.Stat(path)
@@ -155,15 +123,28 @@ func probeImage(path string) (imagefile.Info, error) {
 	return imagefile.Probe(f, size)
 }
 
-// decodeImage returns the pixels of a file, of which probeImage returned want. It fails once
-// the context has ended.
-func decodeImage(ctx context.Context, path string, want imagefile.Info) (none imagefile.Pixels, err error) {
+// decodeImage calls use with the pixels of a file, of which probeImage returned want. It
+// waits for room, and fails once the context has ended.
+func decodeImage(ctx context.Context, path string, want imagefile.Info, room *ImageRoom, use func(imagefile.Pixels)) error {
+	giveBack, err := room.take(ctx, want)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	p, err := decodeFile(ctx, path, want)
+	if err == nil {
+		use(p)
+	}
+	return err
+}
+
+func decodeFile(ctx context.Context, path string, want imagefile.Info) (none imagefile.Pixels, err error) {
 	f, size, err := openImage(path)
 	if err != nil {
 		return none, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	if size > imagefile.MaxFileBytes {
+	if size != want.Bytes {
 		return none, problemChanged()
 	}
 	content := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
@@ -179,23 +160,21 @@ func decodeImage(ctx context.Context, path string, want imagefile.Info) (none im
 
 // load reads image i, and returns the hash of its pixels before resizing. They are kept if
 // memory was allocated for them.
-func (all *loadedImages) load(ctx context.Context, file imageSource, info imagefile.Info, i int) (hash [sha256.Size]byte, err error) {
-	p, err := decodeImage(ctx, file.path, info)
-	if err != nil {
-		return hash, err
-	}
-	sum := fingerprintWriter{Hash: sha256.New()}
-	for _, n := range []int{p.Height, p.Width, p.Channels} {
-		sum.number(uint64(n))
-	}
-	sum.flush()
-	sum.Write(p.Data)
-	sum.Sum(hash[:0])
-	if all.raw != nil {
-		pixels := fitImage(p, all.shape).Data
-		copy(all.raw[i*len(pixels):], pixels)
-	}
-	return hash, nil
+func (all *loadedImages) load(ctx context.Context, file imageSource, info imagefile.Info, i int, room *ImageRoom) (hash [sha256.Size]byte, err error) {
+	err = decodeImage(ctx, file.path, info, room, func(p imagefile.Pixels) {
+		sum := fingerprintWriter{Hash: sha256.New()}
+		for _, n := range []int{p.Height, p.Width, p.Channels} {
+			sum.number(uint64(n))
+		}
+		sum.flush()
+		sum.Write(p.Data)
+		sum.Sum(hash[:0])
+		if all.raw != nil {
+			pixels := fitImage(p, all.shape).Data
+			copy(all.raw[i*len(pixels):], pixels)
+		}
+	})
+	return hash, err
 }
 
 // fitImage returns an image in a shape: first its channels are made, then its size.

@@ -120,7 +120,7 @@ func isImageFolder(folder string, besideText bool) bool {
 }
 
 // openImageFolder reads a folder of images by class.
-func openImageFolder(ctx context.Context, source Source) (*Dataset, error) {
+func openImageFolder(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
 	share, err := checkImageSource(source)
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func openImageFolder(ctx context.Context, source Source) (*Dataset, error) {
 	for i, item := range f.items {
 		files[i] = item.imageSource
 	}
-	all, err := loadImages(ctx, f.path, files, source.Image, f.problems)
+	all, err := loadImages(ctx, f.path, files, source.Image, room, f.problems)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ type InputImage struct {
 // NamesImages reports whether a path is that of a table from which a model with the document's
 // pixels takes the paths of images.
 func NamesImages(path string, p preprocess.Pixels) bool {
-	return p.Column != "" && !HasImageFiles(path) && (isTable(path) || isCSV(path) || isPattern(path))
+	return p.Column != "" && !HasImageFiles(path) && (isTable(path) || isCSV(path) || isPattern(path) || holdsTable(path))
 }
 
 // HasImageFiles reports whether a path is that of a folder, or of the file of one image.
@@ -72,7 +72,7 @@ const inputChunk = 256
 // It holds a few hundred images at a time, but for those of IDX and CIFAR-10. It fails with
 // a *DataError for files that cannot be used, all of them at once as far as their headers
 // tell, a *fault.FieldError for what the model does not take, and the errors of emit.
-func EachImage(ctx context.Context, path string, p preprocess.Pixels, emit func(InputImage) error) error {
+func EachImage(ctx context.Context, path string, p preprocess.Pixels, room *ImageRoom, emit func(InputImage) error) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return unreadable(path, err)
@@ -88,13 +88,16 @@ func EachImage(ctx context.Context, path string, p preprocess.Pixels, emit func(
 		}
 	case HasImageFiles(path):
 		files = []imageSource{{path: path, name: filepath.ToSlash(path)}}
+		if !looksLikeImage(path) {
+			err = checkHoldsImages(path, p, false)
+		}
 	default:
 		return eachStored(ctx, path, p, emit)
 	}
 	if err != nil {
 		return err
 	}
-	return eachFile(ctx, path, files, p, problems, func(image InputImage) error {
+	return eachFile(ctx, path, files, p, room, problems, func(image InputImage) error {
 		if class, _, ok := strings.Cut(image.Name, "/"); info.IsDir() && ok {
 			image.Class = class
 		}
@@ -104,6 +107,9 @@ func EachImage(ctx context.Context, path string, p preprocess.Pixels, emit func(
 
 // eachStored is EachImage for a file that holds images.
 func eachStored(ctx context.Context, path string, p preprocess.Pixels, emit func(InputImage) error) error {
+	if err := checkHoldsImages(path, p, false); err != nil {
+		return err
+	}
 	shape, raw, err := ReadImages(ctx, path)
 	if err != nil {
 		return err
@@ -127,12 +133,12 @@ func eachStored(ctx context.Context, path string, p preprocess.Pixels, emit func
 // EachImageOfTable is EachImage for the images that the rows of a table have the paths of, in
 // the column that the model was trained with. path is what errors call the table. All rows
 // are read before the first image.
-func EachImageOfTable(ctx context.Context, path string, rows tablefile.Reader, d preprocess.Document, emit func(InputImage) error) error {
+func EachImageOfTable(ctx context.Context, path string, rows tablefile.Reader, d preprocess.Document, room *ImageRoom, emit func(InputImage) error) error {
 	files, err := inputPaths(ctx, path, rows, columns.NewMissing(d.Missing), d.Pixels.Column)
 	if err != nil {
 		return err
 	}
-	return eachFile(ctx, path, files, *d.Pixels, imageProblems{}, emit)
+	return eachFile(ctx, path, files, *d.Pixels, room, imageProblems{}, emit)
 }
 
 // inputPaths returns the images that a column of a table has the paths of.
@@ -165,7 +171,7 @@ func inputPaths(ctx context.Context, path string, rows tablefile.Reader, missing
 }
 
 // eachFile is EachImage for a file of each image.
-func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.Pixels, problems imageProblems, emit func(InputImage) error) error {
+func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.Pixels, room *ImageRoom, problems imageProblems, emit func(InputImage) error) error {
 	shape := tensor.Shape(p.Shape)
 	if len(shape) != 3 || shape[2] != 1 && shape[2] != 3 || p.Divisor != 255 {
 		return &fault.FieldError{Field: FieldImage, Value: showPath(at), Problem: fmt.Sprintf("does not fit a model of images of shape %v with values of 0 to %d", p.Shape, p.Divisor),
@@ -182,16 +188,13 @@ func eachFile(ctx context.Context, at string, files []imageSource, p preprocess.
 		return err
 	}
 	problems.addAll(files, failed)
-	room := newPixelRoom()
 	for from := 0; from < len(files) && len(problems) == 0; from += inputChunk {
 		chunk := files[from:min(from+inputChunk, len(files))]
 		pixels := make([][]byte, len(chunk))
 		err := eachImage(ctx, at, len(chunk), func(i int) {
-			defer room.take(infos[from+i])()
-			image, err := decodeImage(ctx, chunk[i].path, infos[from+i])
-			if failed[from+i] = err; err == nil {
+			failed[from+i] = decodeImage(ctx, chunk[i].path, infos[from+i], room, func(image imagefile.Pixels) {
 				pixels[i] = fitImage(image, shape).Data
-			}
+			})
 		})
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"reprise/dataset/imagefile"
@@ -89,6 +90,9 @@ func (p imageProblems) errors(at string) []error {
 	for _, one := range slices.Sorted(maps.Keys(p)) {
 		problem := p[one]
 		e := &DataError{File: at, Value: showPath(problem.first), Problem: problem.One, Fix: problem.Fix, Cause: problem.Cause}
+		if problem.first == filepath.ToSlash(at) {
+			e.Value = "" // it would be said twice
+		}
 		if problem.count > 1 {
 			e.Value, e.Problem = fmt.Sprintf("%d files, the first of them %s,", problem.count, showPath(problem.first)), problem.Many
 		}

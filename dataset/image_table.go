@@ -107,7 +107,7 @@ func (t *tableReading) imageSet(ctx context.Context) (*Dataset, error) {
 			d.targets = append(d.targets, Target{Name: q.Name, Mean: q.Scale.Mean, StandardDeviation: q.Scale.StandardDeviation})
 		}
 	}
-	all, err := loadImages(ctx, t.source.Path, t.images, t.source.Image, imageProblems{})
+	all, err := loadImages(ctx, t.source.Path, t.images, t.source.Image, t.room, imageProblems{})
 	if bad := new(DataError); err != nil && t.meaning[t.image].Reason != columns.Asked && errors.As(err, &bad) {
 		bad.Fix += fmt.Sprintf("; or write columns: {%s: ignored} if the column is not to be learned from", t.names[t.image])
 	}

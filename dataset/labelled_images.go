@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"reprise/dataset/preprocess"
 	"reprise/internal/disk"
 	"reprise/tensor"
 )
@@ -12,8 +13,12 @@ import (
 // ReadLabelledImages returns the images of one file, as ReadImages does, with the class of
 // each, counted from 0: that in the records of CIFAR-10 or, for an IDX file of images, that
 // in the file of labels beside it, which is called the same but for "labels" and "idx1" instead
-// of "images" and "idx3". It fails with a *DataError for anything else.
-func ReadLabelledImages(ctx context.Context, path string) (tensor.Shape, []byte, []int32, error) {
+// of "images" and "idx3". It fails with a *DataError for anything else, which says what a
+// model with the document's pixels wants.
+func ReadLabelledImages(ctx context.Context, path string, p preprocess.Pixels) (tensor.Shape, []byte, []int32, error) {
+	if err := checkHoldsImages(path, p, true); err != nil {
+		return nil, nil, nil, err
+	}
 	if filepath.Ext(path) == ".bin" {
 		r := cifarReader{classes: 256, left: MaxBytes}
 		all, err := r.read(ctx, []string{path})

@@ -89,6 +89,9 @@ type Config struct {
 	// Progress, if not nil, is called from the fetching goroutine for every read
 	// from the network; it must return quickly.
 	Progress func(Progress)
+	// Images bounds the memory in which images are decoded; nil for a bound of the
+	// library's own.
+	Images *ImageRoom
 }
 
 // Progress is the progress of a download.
@@ -137,6 +140,9 @@ func newLibrary(config Config, entries []Entry) (*Library, error) {
 	}
 	if config.HTTP == nil {
 		config.HTTP = http.DefaultClient
+	}
+	if config.Images == nil {
+		config.Images = NewImageRoom(0)
 	}
 	return &Library{config: config, entries: entries}, nil
 }
@@ -235,7 +241,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		if err := checkNoText(source, "a table", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return r.openTable(ctx, source)
+		return r.openTable(ctx, source, l.config.Images)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -243,12 +249,12 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	case err != nil:
 		return nil, unreadable(source.Path, err)
 	case info.IsDir():
-		return openFolder(ctx, source, r)
+		return openFolder(ctx, source, r, l.config.Images)
 	case info.Mode().IsRegular() && isCSV(source.Path):
 		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return r.openCSVOrTable(ctx, source)
+		return r.openCSVOrTable(ctx, source, l.config.Images)
 	case info.Mode().IsRegular() && isText(source.Path):
 		if err := checkOnlyText(source, "text"); err != nil {
 			return nil, err
@@ -267,7 +273,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 
 // openFolder opens a folder according to its files. Text comes last, since other
 // data often has a README beside it.
-func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error) {
+func openFolder(ctx context.Context, source Source, r reading, room *ImageRoom) (*Dataset, error) {
 	entries, err := os.ReadDir(source.Path)
 	if err != nil {
 		return nil, unreadable(source.Path, err)
@@ -281,7 +287,7 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 	case has(isCIFAR):
 		what, open = "a folder of CIFAR-10 files, which has labels of its own", r.openCIFAR
 	case r > fourthReading && source.Task != NextToken && source.Tokenizer == "" && isImageFolder(source.Path, source.Task == "" && has(isText)):
-		return openImageFolder(ctx, source)
+		return openImageFolder(ctx, source, room)
 	case source.Task == NextToken || has(isText):
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err

@@ -48,9 +48,9 @@ func isPattern(path string) bool { return strings.ContainsAny(path, "*?[") }
 
 // openCSVOrTable opens a .csv file as it always was, where that is possible: a table of
 // numbers keeps its fingerprint and its bits. Any other is opened as a table.
-func (r reading) openCSVOrTable(ctx context.Context, source Source) (*Dataset, error) {
+func (r reading) openCSVOrTable(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
 	if !source.Table.IsZero() || source.Image != (ImageOptions{}) {
-		return r.openTable(ctx, source)
+		return r.openTable(ctx, source, room)
 	}
 	t, share, plainErr := r.openNumbers(ctx, source)
 	if plainErr == nil {
@@ -59,7 +59,7 @@ func (r reading) openCSVOrTable(ctx context.Context, source Source) (*Dataset, e
 	if isContextError(plainErr) || r < thirdReading || t != nil && t.mistakes.onlyLabel() {
 		return nil, plainErr
 	}
-	d, err := r.readTable(ctx, source)
+	d, err := r.readTable(ctx, source, room)
 	if unread := new(unreadError); errors.As(err, &unread) && !strings.Contains(plainErr.Error(), useCommas) {
 		return nil, plainErr // it says more about a file of which no cell was judged
 	}
@@ -105,20 +105,21 @@ type tableReading struct {
 	left    map[string]int   // how many rows are left out, by why
 	content hash.Hash        // of all cells
 	images  []imageSource    // of each row, with a column of images
+	room    *ImageRoom       // for decoding them
 }
 
 // openTable opens a table by the rules of package columns. It reads the files twice: to
 // find out what the columns mean, and to take their values.
-func (r reading) openTable(ctx context.Context, source Source) (*Dataset, error) {
-	d, err := r.readTable(ctx, source)
+func (r reading) openTable(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
+	d, err := r.readTable(ctx, source, room)
 	return d, bare(err)
 }
 
 // readTable is openTable, with unreadErrors.
-func (r reading) readTable(ctx context.Context, source Source) (*Dataset, error) {
+func (r reading) readTable(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
 	options := source.Table.columns()
 	options.NoImages = r <= fourthReading
-	t := &tableReading{reading: r, source: source, options: options, by: -1, image: -1, left: map[string]int{}, content: sha256.New()}
+	t := &tableReading{reading: r, source: source, options: options, by: -1, image: -1, left: map[string]int{}, content: sha256.New(), room: room}
 	if err := t.check(); err != nil {
 		return nil, err
 	}

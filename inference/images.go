@@ -33,7 +33,7 @@ func (m *Model) predictImages(ctx context.Context, f File, emit func(image strin
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	return m.inBatches(ctx, named, func(take func(dataset.InputImage) error) error {
-		return dataset.EachImageOfTable(ctx, f.Path, rows, m.bundle.Preprocessing, take)
+		return dataset.EachImageOfTable(ctx, f.Path, rows, m.bundle.Preprocessing, m.images, take)
 	})
 }
 
@@ -43,7 +43,7 @@ func (m *Model) eachImageFile(ctx context.Context, f File, emit func(image datas
 		return err
 	}
 	return m.inBatches(ctx, emit, func(take func(dataset.InputImage) error) error {
-		return dataset.EachImage(ctx, f.Path, *m.bundle.Preprocessing.Pixels, take)
+		return dataset.EachImage(ctx, f.Path, *m.bundle.Preprocessing.Pixels, m.images, take)
 	})
 }
 
@@ -133,7 +133,7 @@ func (m *Model) evaluateStored(ctx context.Context, f File, e *metrics.Evaluatio
 	if err := f.onlyImages(); err != nil {
 		return err
 	}
-	shape, pixels, labels, err := dataset.ReadLabelledImages(ctx, f.Path)
+	shape, pixels, labels, err := dataset.ReadLabelledImages(ctx, f.Path, *m.bundle.Preprocessing.Pixels)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (m *Model) evaluateImageTable(ctx context.Context, f File, figures *metrics
 		}
 		return figures.AddValues(rows.quantities[(next-1)*n:next*n], p.Values)
 	}, func(take func(dataset.InputImage) error) error {
-		return dataset.EachImageOfTable(ctx, f.Path, rows, document, take)
+		return dataset.EachImageOfTable(ctx, f.Path, rows, document, m.images, take)
 	})
 	return cmp.Or(err, m.refuse(rows.unknown, document.Target.Column))
 }

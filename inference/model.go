@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"reprise/dataset"
 	"reprise/dataset/preprocess"
 	"reprise/dataset/table"
 	"reprise/export/bundle"
@@ -31,6 +32,9 @@ type Config struct {
 	Threads int
 	// Features is the instruction set, such as avx2; "" is the best one.
 	Features string
+	// Images bounds the memory in which images are decoded; nil for a bound of the
+	// model's own.
+	Images *dataset.ImageRoom
 }
 
 // Model is a trained model that predicts. It is safe for concurrent use; predictions of
@@ -38,6 +42,7 @@ type Config struct {
 type Model struct {
 	bundle  bundle.Bundle
 	encoder *preprocess.Encoder
+	images  *dataset.ImageRoom
 	inputs  int // of a row
 	outputs int
 
@@ -66,7 +71,10 @@ func New(b bundle.Bundle, c Config) (*Model, error) {
 	if b.Preprocessing.Text != nil {
 		return nil, fault.New(fault.Invalid, "the model of run %s continues text, and has no rows to predict; use reprise generate", b.Lineage.Run)
 	}
-	m := &Model{bundle: b}
+	m := &Model{bundle: b, images: c.Images}
+	if m.images == nil {
+		m.images = dataset.NewImageRoom(0)
+	}
 	var err error
 	if m.encoder, err = preprocess.NewEncoder(b.Preprocessing); err != nil {
 		return nil, err

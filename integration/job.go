@@ -462,6 +462,27 @@ func (h *Host) Delete(ctx context.Context, id queue.JobID) error {
 	})
 }
 
+// MoveDataset records where the data of a run are from now on. It fails with fault.Conflict
+// for a run that is under way, which has its data or waits for them.
+func (h *Host) MoveDataset(ctx context.Context, id training.RunID, e training.DatasetMoved) error {
+	b := h.jobs
+	b.mu.Lock() // no run of a job begins meanwhile
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrHostClosed
+	}
+	if run := h.run(id); run != nil && !run.resting() {
+		return fault.New(fault.Conflict, "run %s is under way, with the data that it began with; pause it first", id)
+	}
+	record, err := h.log.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	// Once begun, it is not abandoned: nobody would know whether it is recorded.
+	_, err = h.log.Append(context.WithoutCancel(ctx), record, e)
+	return err
+}
+
 // CheckNoForks fails with fault.Conflict for a run that forks need, which were not deleted:
 // each begins with one of its checkpoints, also when it is verified.
 func CheckNoForks(ctx context.Context, store eventstore.Store, id training.RunID) error {

@@ -404,7 +404,7 @@ func (a *runActor) perform(ctx *actor.Context[RunMessage], command training.Comm
 // them.
 func (a *runActor) loadDataset(ctx *actor.Context[RunMessage]) (bool, error) {
 	return a.ask(ctx, "the data set cache", func(request uint64) error {
-		return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Session.Dataset, ReplyTo: ctx.Self()})
+		return actor.Send[datasetMessage](ctx, a.datasets, loadDataset{Request: request, Run: a.id, Dataset: a.record.Dataset(), ReplyTo: ctx.Self()})
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 // notices of ctx; the function that it returns ends that.
 func (s *Service) library(ctx context.Context) (*dataset.Library, func(), error) {
 	config := s.config.DataSets()
+	config.Images = s.images
 	pace := pace{now: s.config.Now}
 	var last *api.Download
 	config.Progress = func(p dataset.Progress) {
@@ -58,7 +59,7 @@ func recordedDataError(library *dataset.Library, d training.Dataset, err error) 
 	case catalogued || kind != fault.Invalid && kind != fault.NotFound && kind != fault.Corrupt:
 		return fault.As(kind.Accepted(), fmt.Errorf("the run's data: %w", err))
 	case !disk.Exists(path):
-		return &datadir.AdvisedError{Err: fault.New(fault.Unavailable, "the run's data are missing: there is no %s", path), Remedy: "put it back"}
+		return &datadir.AdvisedError{Err: fault.New(fault.Unavailable, "the run's data are missing: there is no %s", path), Remedy: "put it back, or say where the data are now when the run is resumed"}
 	}
 	return changedData("the run's data have changed since it began", err)
 }

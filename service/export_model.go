@@ -112,13 +112,13 @@ func (s *Service) preprocessing(ctx context.Context, r subject, kept []byte) (pr
 		return preprocess.Parse(kept)
 	}
 	api.Notify(ctx, api.Notice{Note: fmt.Sprintf("run %s has no preprocessing document on record, as it was trained by an older version; it is made from the data at %s",
-		r.run.ID, r.run.Session.Dataset.Path)})
+		r.run.ID, r.run.Dataset().Path)})
 	library, done, err := s.library(ctx)
 	if err != nil {
 		return preprocess.Document{}, err
 	}
 	defer done()
-	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
+	data, err := openRecorded(ctx, library, r.run.Dataset())
 	if err != nil {
 		return preprocess.Document{}, err
 	}

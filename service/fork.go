@@ -62,7 +62,7 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 		return job{}, nil, err
 	}
 	request, wrong := old.With(q.Settings.Parse()...)
-	data, err := s.shelf.recorded(ctx, s, parent.Session.Dataset)
+	data, moved, err := s.dataOf(ctx, parent, q.MovedData)
 	if wrong != nil || noPoint != nil {
 		var more error // without the data, there is no more to be found
 		if err == nil {
@@ -94,6 +94,12 @@ func (s *Service) prepareFork(ctx context.Context, parent journal.RunRecord, q a
 	session, events, err := api.ForkExternalRequest(request, parent.TrainingRun, old, cp, data, s.ids(id))
 	if err != nil {
 		return job{}, nil, invalid(err)
+	}
+	if moved == nil {
+		moved = parent.Moved
+	}
+	if moved != nil {
+		events = append(events, *moved)
 	}
 	canonical, err := request.Canonical()
 	if err != nil {
@@ -128,9 +134,10 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 			return err
 		}
 		runs := make([]subject, len(names))
+		moved := make([]*training.DatasetMoved, len(names))
 		errs := make([]error, len(names))
 		for i, id := range names {
-			runs[i], errs[i] = s.resumable(ctx, string(id))
+			runs[i], moved[i], errs[i] = s.resumable(ctx, string(id), q.MovedData)
 		}
 		// Of a group or of all, those that can continue do, whatever is wrong with others.
 		if err := joined(errs); err != nil && (len(q.Runs) > 0 || !slices.Contains(errs, nil)) {
@@ -149,6 +156,13 @@ func (s *Service) Resume(ctx context.Context, q api.ResumeRequest) iter.Seq2[api
 		}, func(i int) (training.RunID, error) {
 			if s.underWay(runs[i]) {
 				api.Notify(ctx, api.Notice{Event: fmt.Sprintf("run %s is under way already", runs[i].id)})
+			}
+			if moved[i] != nil { // first: what resumes the run next finds the data, whatever happens
+				if err := h.host.MoveDataset(ctx, runs[i].id, *moved[i]); err != nil {
+					return runs[i].id, err
+				}
+				runs[i].run.Moved = moved[i]
+				api.Notify(ctx, api.Notice{Event: fmt.Sprintf("run %s has its data at %s from now on", runs[i].id, fault.ShowPath(moved[i].Path))})
 			}
 			return runs[i].id, h.resume(ctx, runs[i])
 		})
@@ -188,17 +202,40 @@ func joined(errs []error) error {
 // resumable returns a run that can be resumed. Host.Resume decides again once the data
 // directory is held. What is wrong with the data of a run in the queue may pass: it is
 // deferred. For a run without a job, nobody tries again.
-func (s *Service) resumable(ctx context.Context, name string) (subject, error) {
+func (s *Service) resumable(ctx context.Context, name string, to api.MovedData) (subject, *training.DatasetMoved, error) {
 	r, err := s.findCurrent(ctx, name)
 	if err != nil {
-		return subject{}, err
+		return subject{}, nil, err
 	}
 	defer r.close()
+	if err := s.checkResume(ctx, r); err != nil {
+		return r, nil, err
+	}
+	switch {
+	case to.Dataset != "" && !r.started():
+		return r, nil, &api.Error{Fault: fault.Conflict, Run: r.id, Message: fmt.Sprintf("run %s has not begun, so that it is not on record which data are its own", r.id),
+			Remedy: "correct dataset_path in the request, and train it again"}
+	case to.Dataset == "" && (!r.started() || r.job.Version > 0):
+		return r, nil, nil
+	}
+	_, moved, err := s.dataOf(ctx, r.run, to)
+	if err != nil {
+		e := *api.ErrorOf(err)
+		if e.Run = r.id; to.Dataset == "" {
+			e.Message = fmt.Sprintf("cannot resume run %s: %s", r.id, e.Message)
+		}
+		return r, nil, &e
+	}
+	return r, moved, nil
+}
+
+// checkResume fails for a run that cannot be resumed, whatever its data are.
+func (s *Service) checkResume(ctx context.Context, r subject) error {
 	if state := r.job.Job.State(); state.Ended() && state != queue.StateCompleted && state != queue.StateFailed {
-		return r, ended(r)
+		return ended(r)
 	}
 	if !r.started() {
-		return r, nil
+		return nil
 	}
 	if _, err := r.run.Resume(); err != nil { // before any data is read
 		e := api.ErrorOf(err)
@@ -206,20 +243,9 @@ func (s *Service) resumable(ctx context.Context, name string) (subject, error) {
 		if e.Code = api.RunEnded; len(r.run.Checkpoints) == 0 {
 			e.Code, e.Remedy = "", "correct the request and train it again"
 		}
-		return r, e
+		return e
 	}
-	if err := checkResumePoint(ctx, r); err != nil {
-		return r, err
-	}
-	if r.job.Version > 0 {
-		return r, nil
-	}
-	if _, err = s.shelf.recorded(ctx, s, r.run.Session.Dataset); err != nil {
-		e := *api.ErrorOf(err)
-		e.Run, e.Message = r.id, fmt.Sprintf("cannot resume run %s: %s", r.id, e.Message)
-		return r, &e
-	}
-	return r, nil
+	return checkResumePoint(ctx, r)
 }
 
 // ended says of a run whose job ended before the run did that it cannot be resumed.

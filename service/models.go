@@ -40,7 +40,7 @@ func (s *Service) Predict(ctx context.Context, q api.PredictRequest) iter.Seq2[a
 		if err != nil {
 			return err
 		}
-		m, err := inference.New(b.Bundle, s.config.Inference)
+		m, err := inference.New(b.Bundle, s.inference())
 		if err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func (s *Service) evaluateFile(ctx context.Context, q api.EvaluateRequest, progr
 	if err != nil {
 		return e, err
 	}
-	m, err := inference.New(b.Bundle, s.config.Inference)
+	m, err := inference.New(b.Bundle, s.inference())
 	if err != nil {
 		return e, err
 	}
@@ -246,7 +246,7 @@ func (s *Service) countedClasses(ctx context.Context, r subject) ([]int, error) 
 		return nil, err
 	}
 	defer done()
-	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
+	data, err := openRecorded(ctx, library, r.run.Dataset())
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -292,7 +292,7 @@ func (s *Service) evaluationOf(ctx context.Context, r *subject, step *uint64, sp
 	if err != nil {
 		return cp, none, err
 	}
-	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
+	data, err := openRecorded(ctx, library, r.run.Dataset())
 	done()
 	if err != nil {
 		return cp, none, err

@@ -127,12 +127,7 @@ func (s *Service) verify(
 	ctx context.Context, r subject, q api.VerifyRequest, tell func(api.VerifyProgress),
 ) (_ integration.VerifyReport, err error) {
 	var none integration.VerifyReport
-	library, done, err := s.library(ctx)
-	if err != nil {
-		return none, err
-	}
-	data, err := openRecorded(ctx, library, r.run.Session.Dataset)
-	done()
+	data, _, err := s.dataOf(ctx, r.run, q.MovedData)
 	if err != nil {
 		return none, err
 	}

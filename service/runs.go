@@ -103,7 +103,7 @@ func reportOf(f subject, w datadir.Workspace, alive bool) api.RunReport {
 	report := api.RunReport{
 		Details: api.RunDetails{
 			Run: runOf(f.summary(), f.job, alive), SessionID: s.ID, ModelID: s.ModelID, Architecture: s.Architecture,
-			Data: s.Dataset, Hyperparameters: s.Hyperparameters, History: epochsOf(r.TrainingRun), Figures: r.Figures, Checkpoints: r.Checkpoints, RemovedCheckpoints: r.Removed,
+			Data: s.Dataset, MovedData: r.Moved, Hyperparameters: s.Hyperparameters, History: epochsOf(r.TrainingRun), Figures: r.Figures, Checkpoints: r.Checkpoints, RemovedCheckpoints: r.Removed,
 			CheckpointsDir: w.CheckpointsDir(r.ID), Saga: r.Saga,
 			Interruptions: r.Interruptions, Reproduced: r.Reproduced, Request: r.Request,
 		},

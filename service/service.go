@@ -67,10 +67,11 @@ type Config struct {
 	// OpenDevices opens the devices of the machine, once; the function that it returns
 	// closes them.
 	OpenDevices func() ([]device.Driver, func() error, error)
-	// Inference says how predictions are computed.
+	// Inference says how predictions are computed. Its Images is not used: those of a
+	// service share one bound with its data sets.
 	Inference inference.Config
-	// DataSets says where data sets are looked for and fetched from. Its Progress is
-	// not used.
+	// DataSets says where data sets are looked for and fetched from. Its Progress and
+	// Images are not used.
 	DataSets func() dataset.Config
 	// Random gives random bytes and never fails, as crypto/rand.Reader.
 	Random io.Reader
@@ -137,6 +138,7 @@ type Service struct {
 	uses    sync.WaitGroup // of the devices and of what begin began
 	// patience is checkPatience.
 	patience time.Duration
+	images   *dataset.ImageRoom // of all data sets and models
 
 	mu           sync.Mutex      // guards what follows, and the beginning of uses
 	drivers      []device.Driver // nil until they are needed
@@ -152,7 +154,7 @@ func New(c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, patience: checkPatience, hosts: hosts{
+	s := &Service{config: c, workspace: datadir.Workspace{Dir: c.Dir}, patience: checkPatience, images: dataset.NewImageRoom(0), hosts: hosts{
 		turn: make(chan struct{}, 1), joined: make(chan struct{}), derive: make(chan struct{}, 1), feeds: map[training.RunID]*feed{},
 	}}
 	s.closing, s.shut = context.WithCancel(context.Background())
@@ -180,6 +182,13 @@ func (s *Service) Close() error {
 	}
 	s.drivers, s.closeDrivers, s.leased = nil, nil, nil
 	return err
+}
+
+// inference returns how predictions are computed.
+func (s *Service) inference() inference.Config {
+	c := s.config.Inference
+	c.Images = s.images
+	return c
 }
 
 // devices returns the devices of the machine, which stay open until release is called.

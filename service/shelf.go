@@ -92,8 +92,20 @@ func (f *shelf) recorded(ctx context.Context, s *Service, d training.Dataset) (*
 // open returns data that is held, or reads it. Whoever asks for what is being read waits
 // for it, and reads it where the other one went away.
 func (f *shelf) open(ctx context.Context, v volume, read func() (*dataset.Dataset, error)) (*dataset.Dataset, error) {
+	return f.openFrom(ctx, v, f.take, read)
+}
+
+// openThere is open for data that must have been read where the volume says: the same data
+// from elsewhere would not show that they are there, too.
+func (f *shelf) openThere(ctx context.Context, v volume, read func() (*dataset.Dataset, error)) (*dataset.Dataset, error) {
+	return f.openFrom(ctx, v, f.takeThere, read)
+}
+
+func (f *shelf) openFrom(
+	ctx context.Context, v volume, take func(volume) (*dataset.Dataset, *opening, bool), read func() (*dataset.Dataset, error),
+) (*dataset.Dataset, error) {
 	for {
-		data, o, mine := f.take(v)
+		data, o, mine := take(v)
 		switch {
 		case data != nil:
 			return data, nil
@@ -117,7 +129,21 @@ func (f *shelf) open(ctx context.Context, v volume, read func() (*dataset.Datase
 func (f *shelf) take(v volume) (data *dataset.Dataset, o *opening, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.data != nil && (f.held == v || v.fingerprint != "" && f.data.Fingerprint() == v.fingerprint) {
+	if f.data != nil && v.fingerprint != "" && f.data.Fingerprint() == v.fingerprint {
+		return f.data, nil, false
+	}
+	return f.takeLocked(v)
+}
+
+// takeThere is take for data that must have been read where the volume says.
+func (f *shelf) takeThere(v volume) (data *dataset.Dataset, o *opening, mine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.takeLocked(v)
+}
+
+func (f *shelf) takeLocked(v volume) (data *dataset.Dataset, o *opening, mine bool) {
+	if f.data != nil && f.held == v {
 		return f.data, nil, false
 	}
 	if o = f.openings[v]; o == nil {

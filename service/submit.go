@@ -484,6 +484,14 @@ const changedSince = "its data have changed since it was submitted"
 // changedData says of data that do not fit a request any longer what is wrong with them.
 // To correct the request, as err may advise, would not help the run.
 func changedData(what string, err error) error {
+	return &datadir.AdvisedError{
+		Err:    fault.New(fault.Unavailable, "%s: %s", what, problemsOf(err)),
+		Remedy: "put them back as they were",
+	}
+}
+
+// problemsOf returns what is wrong with data, without the advice to correct a request.
+func problemsOf(err error) string {
 	var problems []string
 	for _, part := range fault.Parts(err) {
 		text, fix := part.Error(), ""
@@ -497,10 +505,7 @@ func changedData(what string, err error) error {
 		}
 		problems = append(problems, strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(text, "dataset_path: "), dataset.FieldPath+": "), "; "+fix))
 	}
-	return &datadir.AdvisedError{
-		Err:    fault.New(fault.Unavailable, "%s: %s", what, strings.Join(problems, "; ")),
-		Remedy: "put them back as they were",
-	}
+	return strings.Join(problems, "; ")
 }
 
 // joinMistakes returns the errors of the files as one. What is wrong with several

@@ -34,7 +34,7 @@ func Events() []Event {
 		TrainingStarted{}, ResourceAllocated{}, ResourceAllocationFailed{}, DatasetLoaded{},
 		DatasetLoadFailed{}, ModelInitialized{}, ModelInitializationFailed{}, EpochCompleted{},
 		EpochReproduced{}, EvaluationCompleted{}, LearningRateReduced{}, EarlyStopped{}, CheckpointCommitted{},
-		FiguresComputed{}, CheckpointsRemoved{},
+		FiguresComputed{}, CheckpointsRemoved{}, DatasetMoved{},
 		CheckpointFailed{}, TrainingInterrupted{}, TrainingResumed{}, TrainingFailed{},
 		TrainingCompleted{}, DeviceReleased{}, DatasetUnloaded{}, RunFailed{},
 	}

@@ -34,6 +34,8 @@ type TrainingRun struct {
 	// Stopped says why and when training ended before its last epoch; nil if it did
 	// not.
 	Stopped *EarlyStopped `json:"early_stopped,omitempty"`
+	// Moved says where the data are; nil for where the session says.
+	Moved *DatasetMoved `json:"moved_dataset,omitempty"`
 	// Figures are those of the best checkpoint of a run that has completed; nil if none
 	// are on record.
 	Figures *FiguresComputed `json:"figures,omitempty"`
@@ -184,6 +186,8 @@ func (r TrainingRun) Extend(event Event) (TrainingRun, error) {
 		r.Figures = &e
 	case CheckpointsRemoved:
 		return r.remove(e)
+	case DatasetMoved:
+		r.Moved = &e
 	case TrainingStarted, ResourceAllocated, DatasetLoaded, DeviceReleased, DatasetUnloaded, Remark:
 		// The start is above; the others change only the saga, if anything.
 	case ModelInitialized:

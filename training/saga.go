@@ -180,6 +180,11 @@ func (s *TrainingSaga) handle(event Event) error {
 		}
 		s.pause()
 		return nil
+	case DatasetMoved: // before a run that has stopped continues
+		if !s.active() && !c.Paused {
+			return s.unexpected(event)
+		}
+		return nil
 	case TrainingFailed:
 		if !s.active() && !c.Paused {
 			return s.unexpected(event)

@@ -87,6 +87,8 @@ func Run(t *testing.T, h Harness) {
 		{"calls run at the same time", concurrent},
 		{"runs train and are followed to their ends", trained},
 		{"a run that is interrupted is resumed", interrupted},
+		{"data that were moved are found", movedData},
+		{"a run is resumed on data that were moved", resumedOnMovedData},
 		{"runs are followed with the others of the process", followedWithOthers},
 		{"the queue is shared as it is set", shared},
 		{"a lease lasts as long as its stream", leased},

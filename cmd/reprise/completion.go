@@ -109,10 +109,7 @@ func (env *environment) argumentCandidates(name string) candidates {
 	case "NAME":
 		return env.datasetCandidates
 	case "NAME|FOLDER|FILE":
-		return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			names, _ := env.datasetCandidates(c, args, prefix)
-			return names, cobra.ShellCompDirectiveDefault
-		}
+		return env.dataCandidates
 	case "FOLDER":
 		return foldersOnly
 	case "FILE":
@@ -150,6 +147,8 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return foldersOnly
 	case "run":
 		return env.runCandidates
+	case "dataset":
+		return env.dataCandidates
 	case "from", "to", "step":
 		return env.stepCandidates
 	case "share", "quota":
@@ -293,6 +292,12 @@ func (env *environment) datasetCandidates(c *cobra.Command, _ []string, prefix s
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return beginningWith(prefix, found), cobra.ShellCompDirectiveNoFileComp
+}
+
+// dataCandidates are the data sets of the catalogue, and files.
+func (env *environment) dataCandidates(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	names, _ := env.datasetCandidates(c, args, prefix)
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 // projectionCandidates are the read models of the log.

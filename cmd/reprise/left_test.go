@@ -73,7 +73,7 @@ func TestRunsThatWaitedAreInterruptedUnderTheNextProcess(t *testing.T) {
 				}
 			}
 		}
-		if want := "the run's data are missing: there is no " + table + "; put it back"; reason != want {
+		if want := "the run's data are missing: there is no " + table + "; put it back, or say where the data are now when the run is resumed"; reason != want {
 			t.Errorf("a run without its data waits because of %q, want %q", reason, want)
 		}
 		must1(t, holder.Process.Kill())

@@ -226,6 +226,7 @@ why and exits with 1.`,
 func newRunsResumeCommand(env *environment) *cobra.Command {
 	var t targetFlags
 	var o followOptions
+	var moved movedFlag
 	c := &cobra.Command{
 		Use:   "resume RUN...",
 		Short: "Resume interrupted and paused runs from their last checkpoints",
@@ -233,38 +234,49 @@ func newRunsResumeCommand(env *environment) *cobra.Command {
 failure from their last committed checkpoints. They end with the same bits as if
 nothing had happened. A run that has completed, failed or was cancelled is refused.
 
+Where the data of a run were moved, say where they are now with --dataset PATH: a name of
+the catalogue, a folder, a file or a pattern. They are accepted if they are the same data,
+by their fingerprint; the run then remembers the place. What it was started with stays on
+record.
+
 Where another process trains in the data directory, that process continues the runs;
 Ctrl-C then only ends the display.`,
 		Example: `  reprise runs resume latest
-  reprise runs resume --all`,
+  reprise runs resume --all
+  reprise runs resume latest --dataset /mnt/new/penguins.csv`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(o.format); err != nil {
 				return err
 			}
-			return interrupted(c.Context(), env.resume(c.Context(), t.target(args), o), nothingStarted)
+			data, err := moved.data(c)
+			if err != nil {
+				return err
+			}
+			return interrupted(c.Context(), env.resume(c.Context(), api.ResumeRequest{Target: t.target(args), MovedData: data}, o), nothingStarted)
 		},
 	}
 	o.add(c)
 	t.add(c, "resume", "resumed")
+	moved.add(c)
 	return c
 }
 
-func (env *environment) resume(ctx context.Context, target api.Target, o followOptions) error {
-	if len(target.Runs) == 1 {
+func (env *environment) resume(ctx context.Context, q api.ResumeRequest, o followOptions) error {
+	if len(q.Runs) == 1 {
 		return env.trainOne(ctx, o, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
-			id, err := onlySubmission(s.Resume(ctx, api.ResumeRequest{Target: target}))
-			return id, env.cannotResume(ctx, s, err)
+			id, err := onlySubmission(s.Resume(ctx, q))
+			return id, env.cannotResume(ctx, s, asGiven(err, movedArgument()))
 		})
 	}
 	return env.trainRuns(ctx, o, func(ctx context.Context, s api.Service) ([]attempt, error) {
 		var attempts []attempt
-		for r, err := range s.Resume(ctx, api.ResumeRequest{Target: target}) {
+		for r, err := range s.Resume(ctx, q) {
 			if err != nil {
-				return attempts, env.cannotResume(ctx, s, err)
+				return attempts, env.cannotResume(ctx, s, asGiven(err, movedArgument()))
 			}
 			a := attempt{file: string(r.RunID), run: r.RunID}
 			if r.Error != nil {
-				a = attempt{file: string(r.RunID), err: r.Error}
+				a = attempt{file: string(r.RunID), err: asGiven(r.Error, movedArgument())}
 			}
 			attempts = append(attempts, a)
 		}

@@ -16,11 +16,13 @@ type forkOptions struct {
 	from uint64
 	last bool // no --from
 	set  []string
+	data api.MovedData
 	followOptions
 }
 
 func newRunsForkCommand(env *environment) *cobra.Command {
 	var f forkOptions
+	var moved movedFlag
 	c := &cobra.Command{
 		Use:   "fork RUN",
 		Short: "Start a new run from a checkpoint of another one, with some settings changed",
@@ -37,6 +39,8 @@ Every other setting of config may change: among them learning_rate and schedule 
 planned for the whole length and continues at the checkpoint's step) and epochs
 (counted from the parent's start).
 
+Data that were moved since are read with --dataset PATH, if they are the same data.
+
 A fork that changes nothing ends with the same bits as its parent.`,
 		Example: `  reprise runs fork latest --from 675 --set config.learning_rate=0.0005
   reprise runs fork latest --set config.epochs=60 \
@@ -47,24 +51,29 @@ A fork that changes nothing ends with the same bits as its parent.`,
 				return err
 			}
 			f.last = !c.Flags().Changed("from")
+			var err error
+			if f.data, err = moved.data(c); err != nil {
+				return err
+			}
 			return interrupted(c.Context(), env.fork(c.Context(), args[0], f), nothingStarted)
 		},
 	}
 	f.add(c)
 	c.Flags().Var((*stepFlag)(&f.from), "from", "start from the checkpoint at step `N` (default: the last one)")
 	addSet(c, &f.set)
+	moved.add(c)
 	return c
 }
 
 func (env *environment) fork(ctx context.Context, run string, f forkOptions) error {
 	return env.trainOne(ctx, f.followOptions, func(ctx context.Context, s api.Service, view func() hostView) (training.RunID, error) {
-		request := api.ForkRequest{Run: run, Settings: settingsOf(f.set)}
+		request := api.ForkRequest{Run: run, Settings: settingsOf(f.set), MovedData: f.data}
 		if !f.last {
 			request.From = &f.from
 		}
 		forked, err := s.Fork(ctx, request)
 		if err != nil {
-			return "", asGiven(err, argument{field: "from", flag: "--from"})
+			return "", asGiven(err, argument{field: "from", flag: "--from"}, movedArgument())
 		}
 		view().message(fmt.Sprintf("fork of run %s at step %s%s", forked.Parent, thousands(forked.Step), describeChanges(", with ", forked.Changes)))
 		return forked.RunID, nil

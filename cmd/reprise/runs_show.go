@@ -114,6 +114,9 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	t.row("last checkpoint", describeCheckpoint(d.Checkpoints, h, d.Data, r.CanResume))
 	writeLineage(t, d.Lineage)
 	t.row("data", describeData(d.Data))
+	if d.MovedData != nil {
+		t.row("  now at", d.MovedData.Path)
+	}
 	writeTask(t, d.Data)
 	t.row("model", describeModel(d.Architecture))
 	for i, l := range d.Architecture.Layers {

@@ -14,6 +14,7 @@ import (
 func newRunsVerifyCommand(env *environment) *cobra.Command {
 	var format string
 	var from, to uint64
+	var moved movedFlag
 	c := &cobra.Command{
 		Use:   "verify RUN",
 		Short: "Train a run again and prove that the same bits come out",
@@ -23,6 +24,9 @@ from its beginning, or from the checkpoint at step --from to the one at step --t
 and compares what comes out with the record: each step, each epoch, each
 evaluation, and of each checkpoint the weights, the moments of the optimizer and
 the figures that training resumes with. docs/durability.md lists every field.
+
+Data that were moved since are read with --dataset PATH: a name of the catalogue, a
+folder, a file or a pattern. They must be the same data, by their fingerprint.
 
 It writes nothing. Exit code 0 means that all of it agrees; where something does
 not, the first difference is named and the exit code is 1.`,
@@ -34,10 +38,15 @@ not, the first difference is named and the exit code is 1.`,
 			if c.Flags().Changed("to") && to == 0 {
 				return usageError(c, "--to: 0 is the beginning of the run; give the step of a checkpoint, or leave it out")
 			}
-			return env.verify(c.Context(), api.VerifyRequest{Run: args[0], From: from, To: to}, format)
+			data, err := moved.data(c)
+			if err != nil {
+				return err
+			}
+			return env.verify(c.Context(), api.VerifyRequest{Run: args[0], From: from, To: to, MovedData: data}, format)
 		},
 	}
 	addListFormat(c, &format)
+	moved.add(c)
 	c.Flags().Var((*stepFlag)(&from), "from", "start from the checkpoint at step `N` (default: the beginning)")
 	c.Flags().Var((*stepFlag)(&to), "to", "end with the checkpoint at step `N` (default: the last one)")
 	return c
@@ -59,7 +68,7 @@ func (env *environment) verify(ctx context.Context, r api.VerifyRequest, format 
 				return errInterrupted
 			}
 			if err != nil {
-				return asGiven(err, argument{field: "from", flag: "--from"}, argument{field: "to", flag: "--to"})
+				return asGiven(err, argument{field: "from", flag: "--from"}, argument{field: "to", flag: "--to"}, movedArgument())
 			}
 			if p := update.Progress; p != nil {
 				if progress == nil {

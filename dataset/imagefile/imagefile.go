@@ -33,7 +33,7 @@
 //
 // # Limits
 //
-// MaxPixels and MaxFileBytes. Memory is taken after the size that a header claims has been
+// MaxPixels and MaxFileBytes. Probe reads headers alone. Memory is taken after the size that a header claims has been
 // checked against MaxPixels and, where the format has a bound, against what the bytes of
 // the file can hold.
 package imagefile
@@ -66,6 +66,12 @@ const (
 	MaxPixels = 1 << 26
 	// MaxFileBytes is the largest size of a file: 512 MiB.
 	MaxFileBytes = 512 << 20
+	// MaxMemory is the largest Info.Memory: 1.5 GiB.
+	MaxMemory = bytesPerPixel*MaxPixels + MaxFileBytes
+
+	// bytesPerPixel is what Decode holds of a pixel at most: 8 as decoded, 3 as bytes of
+	// color, 3 as turned, and what decoders and the resizing need.
+	bytesPerPixel = 16
 )
 
 // Format is a format of files.
@@ -88,9 +94,14 @@ type Info struct {
 	Height, Width int
 	// Gray says that no pixel can have a color.
 	Gray bool
+	// Bytes is the size of the file.
+	Bytes int64
 
 	orientation int // of Exif, 1 to 8
 }
+
+// Memory returns an upper bound of the bytes that reading and decoding the file takes.
+func (i Info) Memory() int64 { return bytesPerPixel*int64(i.Height)*int64(i.Width) + i.Bytes }
 
 // Pixels are an image: rows of pixels of 1 or 3 channels.
 type Pixels struct {
@@ -192,13 +203,13 @@ const HeadBytes = 32
 // IsImage reports whether a file that begins with these bytes, of which the first HeadBytes
 // matter, is an image in a format that is read.
 func IsImage(head []byte) bool {
-	_, err := formatOf(head)
+	_, err := Recognize(head)
 	return err == nil
 }
 
-// formatOf returns the format that a file begins like. It fails with NotImage, or for a
-// format that is not read.
-func formatOf(head []byte) (Format, error) {
+// Recognize returns the format that a file begins like, of which the first HeadBytes
+// matter. It fails with NotImage, or with another *Error for a format that is not read.
+func Recognize(head []byte) (Format, error) {
 	begins := func(at int, magic string) bool { return len(head) >= at && bytes.HasPrefix(head[at:], []byte(magic)) }
 	switch {
 	case begins(0, "\x89PNG\r\n\x1a\n"):
@@ -232,20 +243,21 @@ func formatOf(head []byte) (Format, error) {
 }
 
 // Probe returns what a file of size bytes says of its image. It reads no more than the
-// headers, but all of a GIF. It fails with an *Error, or with that of reading.
+// headers. It fails with an *Error, or with that of reading.
 func Probe(r io.ReaderAt, size int64) (info Info, err error) {
 	defer recovered(&err)
 	if size > MaxFileBytes {
 		return Info{}, tooManyBytes()
 	}
+	info.Bytes = size
 	head := make([]byte, min(HeadBytes, size))
 	if n, err := r.ReadAt(head, 0); n < len(head) {
 		return Info{}, readError(err)
 	}
-	if info.Format, err = formatOf(head); err != nil {
+	if info.Format, err = Recognize(head); err != nil {
 		return Info{}, err
 	}
-	in := &input{Reader: io.NewSectionReader(r, 0, size)}
+	in := &input{source: io.NewSectionReader(r, 0, size)}
 	config, err := decodeConfig(info.Format, in)
 	if err != nil {
 		return Info{}, in.failed(err)
@@ -264,28 +276,57 @@ func Probe(r io.ReaderAt, size int64) (info Info, err error) {
 	return info, err
 }
 
+// source is a file to be read. The decoder of TIFF, which goes back and forth, would hold
+// a copy of one that had no ReadAt.
+type source interface {
+	io.Reader
+	io.ReaderAt
+}
+
 // input remembers why reading failed, and whether a decoder wanted more than there is.
 type input struct {
-	io.Reader
+	source
 	err   error
 	ended bool
 }
 
+// Read implements io.Reader.
 func (in *input) Read(p []byte) (int, error) {
-	n, err := in.Reader.Read(p)
+	n, err := in.source.Read(p)
+	in.note(err)
+	return n, err
+}
+
+// ReadAt implements io.ReaderAt.
+func (in *input) ReadAt(p []byte, at int64) (int, error) {
+	n, err := in.source.ReadAt(p, at)
+	if n < len(p) {
+		in.note(err)
+	}
+	return n, err
+}
+
+func (in *input) note(err error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		in.ended = true
 	case err != nil:
 		in.err = err
 	}
-	return n, err
 }
 
 // untilEnded reads until a context has ended. Decoders read little at a time.
 type untilEnded struct {
 	ctx context.Context //nolint:containedctx // it lives no longer than the call that has it
-	r   io.Reader
+	r   source
+}
+
+// ReadAt implements io.ReaderAt.
+func (u *untilEnded) ReadAt(p []byte, at int64) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.ReadAt(p, at)
 }
 
 // Read implements io.Reader.
@@ -343,7 +384,7 @@ func decodeConfig(f Format, r io.Reader) (image.Config, error) {
 	case TIFF:
 		return tiff.DecodeConfig(r)
 	}
-	panic("imagefile: format " + string(f)) // of formatOf
+	panic("imagefile: format " + string(f)) // of Recognize
 }
 
 func decode(f Format, r io.Reader) (image.Image, error) {
@@ -361,7 +402,7 @@ func decode(f Format, r io.Reader) (image.Image, error) {
 	case TIFF:
 		return tiff.Decode(r)
 	}
-	panic("imagefile: format " + string(f)) // of formatOf
+	panic("imagefile: format " + string(f)) // of Recognize
 }
 
 // The bytes of the head of a PNG that say how a pixel is stored.
@@ -405,13 +446,13 @@ func isGray(f Format, c image.Config, head []byte, r io.ReaderAt, size int64) (b
 	if f == PNG && (head[pngColor] == 0 || head[pngColor] == 4) {
 		return true, nil // also with transparent pixels
 	}
-	if f == GIF { // the palette is perhaps that of the first frame
-		in := &input{Reader: io.NewSectionReader(r, 0, size)}
-		frame, err := gif.Decode(in)
+	if f == GIF {
+		in := &input{source: io.NewSectionReader(r, 0, size)}
+		palette, err := firstPalette(in)
 		if err != nil {
 			return false, in.failed(err)
 		}
-		c.ColorModel = frame.ColorModel()
+		c.ColorModel = palette
 	}
 	if palette, ok := c.ColorModel.(color.Palette); ok {
 		return !slices.ContainsFunc(palette, func(entry color.Color) bool {
@@ -430,7 +471,7 @@ func Decode(ctx context.Context, content []byte) (p Pixels, info Info, err error
 	if info, err = Probe(bytes.NewReader(content), int64(len(content))); err != nil {
 		return Pixels{}, Info{}, err
 	}
-	in := &input{Reader: &untilEnded{ctx, bytes.NewReader(content)}}
+	in := &input{source: &untilEnded{ctx, bytes.NewReader(content)}}
 	picture, err := decode(info.Format, in)
 	if err != nil {
 		return Pixels{}, Info{}, in.failed(err)
