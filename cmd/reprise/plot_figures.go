@@ -87,7 +87,8 @@ func withFigure(name, figure string, v *float64) string {
 // curvesPicture draws curves of steps and epochs.
 func curvesPicture(kind api.PlotKind, runs []api.RunPlots, labels []string) plot.Picture {
 	c := &plot.Chart{X: plot.Axis{Title: "step", Whole: true}, Y: plot.Axis{Title: curveUnit(kind, runs), Log: kind == api.PlotLoss}}
-	title := strings.ToUpper(string(kind[:1])) + strings.ReplaceAll(string(kind[1:]), "_", " ")
+	figure := figureInWords(kind)
+	title := strings.ToUpper(figure[:1]) + figure[1:]
 	if len(runs) == 1 {
 		r, p := runs[0], ofKind(runs[0], kind)[0]
 		c.Title, c.Subtitle = title+" of "+labels[0], runInWords(r)
@@ -117,6 +118,16 @@ func curvesPicture(kind api.PlotKind, runs []api.RunPlots, labels []string) plot
 	return c
 }
 
+// figureInWords is what a figure is called in pictures: recall of "fraud".
+func figureInWords(kind api.PlotKind) string {
+	figure, class, found := strings.Cut(string(kind), ".")
+	figure = strings.ReplaceAll(figure, "_", " ")
+	if found {
+		figure += " of " + className(class)
+	}
+	return figure
+}
+
 // curveSeries makes a series of a curve. That of the steps is a line, that of epochs has
 // their points.
 func curveSeries(curve api.PlotCurve, name string, color int) plot.Series {
@@ -143,7 +154,7 @@ func curveName(curve api.PlotCurve, kind api.PlotKind) string {
 // curveUnit is the title of the axis of a figure, with its unit.
 func curveUnit(kind api.PlotKind, runs []api.RunPlots) string {
 	if kind != api.PlotLoss {
-		return strings.ReplaceAll(string(kind), "_", " ")
+		return figureInWords(kind)
 	}
 	unit := ""
 	for i, r := range runs {
