@@ -7,7 +7,37 @@ import (
 	"reprise/device"
 	"reprise/fault"
 	"reprise/queue"
+	"reprise/training"
 )
+
+// estimate returns the events that start a run of this host, and what they say that it
+// needs.
+func (h *Host) estimate(id queue.JobID, events []training.Event) ([]training.Event, queue.Estimate, error) {
+	var run training.TrainingRun
+	events = slices.Clone(events)
+	for i, e := range events {
+		if started, ok := e.(training.TrainingStarted); ok {
+			started.Worker = h.config.Worker
+			events[i] = started
+		}
+		var err error
+		if run, err = run.Apply(events[i]); err != nil {
+			return nil, queue.Estimate{}, err
+		}
+	}
+	if queue.JobID(run.ID) != id {
+		return nil, queue.Estimate{}, fmt.Errorf("the preparation of job %s gave the events of run %q", id, run.ID)
+	}
+	workload, err := WorkloadOf(run.Session)
+	if err != nil {
+		return nil, queue.Estimate{}, err
+	}
+	s := run.Session
+	return events, queue.Estimate{
+		Features: workload.Requirements, Memory: workload.Memory,
+		Steps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Fingerprint: s.Dataset.Fingerprint,
+	}, nil
+}
 
 // admit fails for a job that the devices of this host will never take.
 func (b *jobBook) admit(s queue.Submission, estimate *queue.Estimate) error {

@@ -198,7 +198,7 @@ func (b *jobBook) decide(j *hostedJob, commands ...queue.Command) error {
 			b.happened(j, records[0], events)
 			return nil
 		}
-		if b.reload(j) == nil && j.record.Version == was.Version+eventstore.Version(len(events)) { // it had not failed
+		if b.recordedAnyway(j, events, err) {
 			record := j.record
 			j.record = was
 			b.happened(j, record, events)
@@ -219,6 +219,14 @@ func (b *jobBook) reload(j *hostedJob) error {
 		j.record = record
 	}
 	return err
+}
+
+// recordedAnyway reads what the log says about a job, and reports whether an append of
+// these events that failed is in it. After a conflict it is not, however many events there
+// are: they are those of an earlier append that seemed to fail.
+func (b *jobBook) recordedAnyway(j *hostedJob, events []queue.JobEvent, failed error) bool {
+	want := j.record.Version + eventstore.Version(len(events))
+	return b.reload(j) == nil && j.record.Version == want && !errors.Is(failed, eventstore.ErrConcurrencyConflict)
 }
 
 // leave gives up a job whose events cannot be recorded: the next host recovers it.
@@ -450,35 +458,6 @@ func (b *jobBook) revive(j *hostedJob) error {
 	return nil
 }
 
-// estimate returns the events that start a run of this host, and what they say that it
-// needs.
-func (h *Host) estimate(id queue.JobID, events []training.Event) ([]training.Event, queue.Estimate, error) {
-	var run training.TrainingRun
-	events = slices.Clone(events)
-	for i, e := range events {
-		if started, ok := e.(training.TrainingStarted); ok {
-			started.Worker = h.config.Worker
-			events[i] = started
-		}
-		var err error
-		if run, err = run.Apply(events[i]); err != nil {
-			return nil, queue.Estimate{}, err
-		}
-	}
-	if queue.JobID(run.ID) != id {
-		return nil, queue.Estimate{}, fmt.Errorf("the preparation of job %s gave the events of run %q", id, run.ID)
-	}
-	workload, err := WorkloadOf(run.Session)
-	if err != nil {
-		return nil, queue.Estimate{}, err
-	}
-	s := run.Session
-	return events, queue.Estimate{
-		Features: workload.Requirements, Memory: workload.Memory,
-		Steps: s.Hyperparameters.TotalSteps(s.Dataset.Training), Fingerprint: s.Dataset.Fingerprint,
-	}, nil
-}
-
 // launch gives the run of a job its actor.
 func (b *jobBook) launch(j *hostedJob) error {
 	release, err := b.h.admit(j.run())
@@ -695,10 +674,13 @@ func (b *jobBook) letGo(why queue.Cause, jobs ...*hostedJob) {
 		}
 	}
 	// At once, since many may wait.
-	if records, err := b.log.Append(context.Background(), changes...); err == nil {
-		for i, r := range records {
-			b.happened(waiting[i], r, changes[i].Events)
+	records, err := b.log.Append(context.Background(), changes...)
+	for i, j := range waiting {
+		if err != nil { // or it was recorded: whoever resumes the job reads the log first
+			j.left = err
+			continue
 		}
+		b.happened(j, records[i], changes[i].Events)
 	}
 	for _, j := range jobs {
 		b.announce(j)
