@@ -256,7 +256,7 @@ func servesOthers(command string) bool {
 // onlyRecords reports whether a process that holds the data directory with this command
 // records something for others and lets go of it at once.
 func onlyRecords(command string) bool {
-	return isOneOf(command, "runs annotate", "runs cancel", "runs delete", "runs pause", "runs priority")
+	return isOneOf(command, "queue set", "runs annotate", "runs cancel", "runs delete", "runs pause", "runs priority")
 }
 
 func isOneOf(command string, commands ...string) bool {
