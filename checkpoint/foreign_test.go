@@ -203,3 +203,31 @@ func TestInitialWeightsAreKept(t *testing.T) {
 		t.Errorf("%v are left after it was removed, %v", left, err)
 	}
 }
+
+// recorded notes the renames and the folders that are synced.
+type recorded struct {
+	disk.OS
+	done *[]string
+}
+
+func (r recorded) Rename(from, to string) error {
+	*r.done = append(*r.done, "rename to "+filepath.Base(to))
+	return r.OS.Rename(from, to)
+}
+
+func (r recorded) SyncDir(name string) error {
+	*r.done = append(*r.done, "sync "+filepath.Base(name))
+	return r.OS.SyncDir(name)
+}
+
+// Initial weights are there after a loss of power once Write has returned.
+func TestTheNameOfInitialWeightsSurvives(t *testing.T) {
+	var done []string
+	f := Initial{Path: filepath.Join(t.TempDir(), "run", "initial"), Disk: recorded{done: &done}}
+	if err := f.Write([]tensor.Tensor{{Name: "a", Shape: tensor.Shape{1}, Data: []float32{1}}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(done); n < 3 || !slices.Equal(done[n-2:], []string{"rename to initial", "sync run"}) {
+		t.Errorf("it was made by %q, want the folder synced after the rename", done)
+	}
+}

@@ -103,7 +103,7 @@ const (
 	convolution order = "0312"
 	// depthwise turns [H W C] into [C 1 H W].
 	depthwise order = "2-01"
-	outer           = '-'
+	outer     rune  = '-'
 )
 
 // apply returns a tensor of a checkpoint in the order.
