@@ -13,7 +13,7 @@ type ExportModelRequest struct {
 	Run    string        `json:"run"`
 	Format export.Format `json:"format"`
 	// Step is the step of the checkpoint to use, Best means the one with the best
-	// monitored figure. Without both it is the last one, and for a bundle the best.
+	// monitored figure, which it is without both, too, as in every use of a trained model.
 	Step *uint64 `json:"step,omitempty"`
 	Best bool    `json:"best,omitempty"`
 }

@@ -31,8 +31,7 @@ func (s *Service) ExportModel(ctx context.Context, q api.ExportModelRequest) ite
 			return err
 		}
 		defer r.close()
-		best := q.Best || q.Format.Complete() && q.Step == nil
-		cp, content, err := s.readCheckpoint(ctx, &r, q.Step, best)
+		cp, content, err := s.readCheckpoint(ctx, &r, q.Step, q.Step == nil)
 		if err != nil {
 			return err
 		}

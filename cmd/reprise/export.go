@@ -22,15 +22,14 @@ func newExportCommand(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export RUN",
 		Short: "Write the model of a run for Reprise, PyTorch or ONNX runtimes",
-		Long: `Export writes the model that a run has trained, with the weights of its last
-checkpoint or of the one at --step, to --out, which must not exist yet. It only reads
-the run: the data set is not needed, and a run that is still training can be exported.
+		Long: `Export writes the model that a run has trained, with the weights of its best
+checkpoint by config.monitor, by default the validation loss, or of the one at --step, to
+--out, which must not exist yet. Predict and evaluate use the same one. It only reads the
+run: the data set is not needed, and a run that is still training can be exported.
 
   bundle       a folder, or one file where --out ends in .tar: weights,
                architecture and preprocessing, which is all that
-               "reprise predict" needs; of the best checkpoint by
-               config.monitor, by default the validation loss,
-               unless --step names one
+               "reprise predict" needs
   safetensors  a folder: model.safetensors, with the names and layouts of
                PyTorch, and model.py, which builds the model and loads it
                with nothing but PyTorch
@@ -43,7 +42,7 @@ those in Reprise to about 1e-5, not bit for bit. docs/export.md has examples.
 RUN is a run's id, the beginning of one, or latest.`,
 		Example: `  reprise export latest --format onnx --out model.onnx
   reprise export latest --format bundle --out model.tar
-  reprise export latest --format safetensors --out digits --best`,
+  reprise export latest --format safetensors --out digits --step 675`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
@@ -59,8 +58,8 @@ RUN is a run's id, the beginning of one, or latest.`,
 	flags := c.Flags()
 	flags.StringVar((*string)(&q.Format), "format", "", "`FORMAT` of the model: "+orList(exportFormats()))
 	flags.StringVar(&out, "out", "", "write to `PATH`: a folder for bundle and safetensors, a file for onnx and where it ends in .tar")
-	flags.Var((*stepFlag)(&step), "step", "use the checkpoint at step `N` (default: the last one)")
-	flags.BoolVar(&q.Best, "best", false, "use the checkpoint with the best monitored figure (default: the lowest validation loss)")
+	flags.Var((*stepFlag)(&step), "step", "use the checkpoint at step `N` (default: the best one)")
+	flags.BoolVar(&q.Best, "best", false, "use the checkpoint with the best monitored figure, as without --step")
 	_, _ = c.MarkFlagRequired("format"), c.MarkFlagRequired("out") // they fail only for flags that do not exist
 	addListFormat(c, &format)
 	return c

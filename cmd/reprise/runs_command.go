@@ -242,8 +242,7 @@ record.
 Where another process trains in the data directory, that process continues the runs;
 Ctrl-C then only ends the display.`,
 		Example: `  reprise runs resume latest
-  reprise runs resume --all
-  reprise runs resume latest --dataset /mnt/new/penguins.csv`,
+  reprise runs resume --all`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTrainFormat(o.format); err != nil {
 				return err
