@@ -168,7 +168,9 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		}
 		var submission queue.Submission
 		request, submission, errs[i] = s.split(ctx, request, q.Files[i].Name, q.Folder)
-		annotate(q, &submission)
+		if errs[i] == nil {
+			errs[i] = annotate(q, &submission)
+		}
 		id := draw()
 		if len(q.RunIDs) > 0 {
 			id, jobs[i].named = q.RunIDs[i], true
