@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"time"
 
 	"reprise/training"
 )
@@ -33,6 +34,8 @@ type ComparedRun struct {
 	Name   string         `json:"name,omitempty"`
 	Tags   []string       `json:"tags,omitempty"`
 	ForkOf training.RunID `json:"fork_of,omitempty"`
+	// DeletedAt is when the run was deleted; nil for one that was not.
+	DeletedAt *time.Time `json:"deleted_at,omitempty"`
 	// FiguresStep is the step of the checkpoint whose figures are compared: the best one of
 	// a run that has completed, the last one of another.
 	FiguresStep uint64 `json:"figures_step"`

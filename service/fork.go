@@ -194,6 +194,9 @@ func (s *Service) resumable(ctx context.Context, name string) (subject, error) {
 		return subject{}, err
 	}
 	defer r.close()
+	if r.job.Job.Deleted() {
+		return r, deleted(r.job)
+	}
 	if state := r.job.Job.State(); state.Ended() && state != queue.StateCompleted && state != queue.StateFailed {
 		return r, ended(r)
 	}

@@ -57,7 +57,11 @@ func writeComparison(t *table, c api.Comparison) {
 	t.columns(column{title: "RUN"}, column{title: "SHOWN AS", cut: 8}, column{title: "STATE"}, column{title: "EPOCH", right: true},
 		column{title: "STEP", right: true}, column{title: "FORK OF", cut: 6, drop: 9}, column{title: "TAGS", cut: 6, drop: 8})
 	for i, r := range c.Runs {
-		t.row(string(r.RunID), labels[i], string(r.State), thousands(r.Epoch), thousands(r.FiguresStep), cmp.Or(string(r.ForkOf), "-"), cmp.Or(strings.Join(r.Tags, ", "), "-"))
+		state := string(r.State)
+		if r.DeletedAt != nil {
+			state += ", deleted"
+		}
+		t.row(string(r.RunID), labels[i], state, thousands(r.Epoch), thousands(r.FiguresStep), cmp.Or(string(r.ForkOf), "-"), cmp.Or(strings.Join(r.Tags, ", "), "-"))
 	}
 	t.line("")
 	if len(c.Differences) == 0 {

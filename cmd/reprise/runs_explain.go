@@ -115,6 +115,7 @@ func deviceNames[ID ~string](list []ID) string {
 func writeExplanation(t *table, x api.Explanation, resume string) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
+	writeDeletion(t, x.Job)
 	if x.Job != nil {
 		if c := x.Job.Cause; c != nil && x.State != training.Running {
 			t.row("reason", c.Message)
