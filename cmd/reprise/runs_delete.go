@@ -115,7 +115,7 @@ func (env *environment) confirmDeletion(ctx context.Context, target *api.Target)
 	agreed := api.Target{}
 	t := newTable(env.stdout)
 	if len(done) > 0 {
-		t.columns(column{title: "RUN"}, column{title: "NAME", cut: 8, drop: 1}, column{title: "STATE"}, column{title: "CHECKPOINTS", right: true}, column{title: "FREES", right: true})
+		t.columns(column{title: "RUN"}, column{title: "NAME", cut: 8, drop: 1}, column{title: "STATE"}, column{title: "CHECKPOINTS", right: true, drop: 2}, column{title: "FREES", right: true})
 	}
 	for _, r := range done {
 		t.row(string(r.RunID), cmp.Or(r.Name, "-"), string(r.State), thousands(r.Checkpoints), tensor.Bytes(r.Bytes).String())
