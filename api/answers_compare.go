@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"time"
 
 	"reprise/training"
 )
@@ -35,6 +36,8 @@ type ComparedRun struct {
 	ForkOf training.RunID `json:"fork_of,omitempty"`
 	// InitFrom says where initial weights come from that the seed does not give.
 	InitFrom string `json:"init_from,omitempty"`
+	// DeletedAt is when the run was deleted; nil for one that was not.
+	DeletedAt *time.Time `json:"deleted_at,omitempty"`
 	// FiguresStep is the step of the checkpoint whose figures are compared: the best one of
 	// a run that has completed, the last one of another.
 	FiguresStep uint64 `json:"figures_step"`

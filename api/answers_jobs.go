@@ -96,6 +96,8 @@ type DeletedRun struct {
 	// Bytes are those of the files, and Checkpoints how many were among them.
 	Bytes       int64 `json:"bytes"`
 	Checkpoints int   `json:"checkpoints"`
+	// DeletedBefore is when it was deleted, if that was before the request.
+	DeletedBefore *time.Time `json:"deleted_before,omitempty"`
 	// Left says that something in the run's folder is not Reprise's, and was left.
 	Left bool `json:"left,omitempty"`
 	// Error is why the run was not deleted.
@@ -173,6 +175,8 @@ type Job struct {
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
 	// Deleted says that the run's files were removed.
 	Deleted bool `json:"deleted,omitempty"`
+	// DeletedAt is when; nil for a run that was not deleted.
+	DeletedAt *time.Time `json:"deleted_at,omitempty"`
 	// SubmittedAt is when it was submitted.
 	SubmittedAt time.Time `json:"submitted_at"`
 }

@@ -9,6 +9,7 @@ import (
 
 	"reprise/eventstore"
 	"reprise/fault"
+	"reprise/internal/spelling"
 	"reprise/nn"
 	"reprise/queue"
 	"reprise/training"
@@ -35,7 +36,11 @@ func (q RunsRequest) Validate() error {
 	for _, s := range RunStates() {
 		names = append(names, string(s))
 	}
-	return &fault.FieldError{Field: "state", Value: strconv.Quote(string(q.State)), Problem: "is not a state of a run", Fix: "use one of " + strings.Join(names, ", ")}
+	fix := "use one of " + strings.Join(names, ", ")
+	if near, ok := spelling.Close(string(q.State), names); ok {
+		fix = "did you mean " + near + "? Otherwise, " + fix
+	}
+	return &fault.FieldError{Field: "state", Value: strconv.Quote(string(q.State)), Problem: "is not a state of a run", Fix: fix}
 }
 
 // Fits reports whether the request asks for a run.
@@ -232,6 +237,8 @@ type Lineage struct {
 	// Changes are the fields of the request that differ from the parent's.
 	Changes []Change `json:"changes,omitempty"`
 	Forks   []Fork   `json:"forks"`
+	// Deleted says when runs were deleted that are named here or in Job.RetryOf.
+	Deleted map[training.RunID]time.Time `json:"deleted_relatives,omitempty"`
 }
 
 // Fork is a fork in the record of its parent.

@@ -44,6 +44,8 @@ const (
 	// left where it was, and can be resumed.
 	RunEnded      Code = "run_ended"
 	RunUnfinished Code = "run_unfinished"
+	// RunDeleted: the files of Run were removed for good; its events are kept.
+	RunDeleted Code = "run_deleted"
 	// RunStopped: Run was cancelled or rejected before its first checkpoint.
 	RunStopped Code = "run_stopped"
 	// NoActors: no process trains in the data directory at Path, whose actors there

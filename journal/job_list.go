@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -160,7 +161,26 @@ func Resolve(runs *RunList, jobs *JobList, name string) (training.RunID, error) 
 			return id, err
 		}
 	}
-	return all.Resolve(name)
+	id, err := all.Resolve(name)
+	var unknown *RunNotFoundError
+	if errors.As(err, &unknown) {
+		unknown.Deleted = jobs.deleted(name)
+		unknown.NoneLeft = len(runs.Runs)+len(jobs.Jobs) > 0
+	}
+	return id, err
+}
+
+// deleted returns the jobs of the deleted runs that a name would mean, in the order in
+// which they were deleted.
+func (l *JobList) deleted(name string) []JobRecord {
+	var list []JobRecord
+	for _, r := range l.Jobs {
+		if r.Job.Deleted() && name != "" && (r.Job.Annotation().Name == name || strings.HasPrefix(string(r.Job.ID()), name)) {
+			list = append(list, r)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b JobRecord) int { return a.DeletedAt.Compare(b.DeletedAt) })
+	return list
 }
 
 // named returns the run that somebody gave a name, the newest of a run and its retries; ""

@@ -24,6 +24,8 @@ type JobRecord struct {
 	Version     eventstore.Version `json:"version"`
 	SubmittedAt time.Time          `json:"submitted_at"`
 	UpdatedAt   time.Time          `json:"updated_at"`
+	// DeletedAt is when the files of the run were removed for good; zero if they were not.
+	DeletedAt time.Time `json:"deleted_at,omitzero"`
 }
 
 // Apply returns the record after the event.
@@ -34,6 +36,9 @@ func (r JobRecord) Apply(e queue.JobEvent, version eventstore.Version, at time.T
 	}
 	if r.Version == 0 {
 		r.SubmittedAt = at
+	}
+	if job.Deleted() && !r.Job.Deleted() {
+		r.DeletedAt = at
 	}
 	r.Job, r.Version, r.UpdatedAt = job, version, at
 	return r, nil

@@ -41,7 +41,7 @@ type Projection struct {
 var readModels = [...]Projection{
 	{Name: "runs", Schema: 4, Prefix: RunPrefix, New: func() ReadModel { return &RunList{} }},
 	{Name: "devices", Schema: 2, Prefix: DevicePrefix, New: func() ReadModel { return &DeviceList{} }},
-	{Name: "jobs", Schema: 1, Prefix: JobPrefix, New: func() ReadModel { return &JobList{} }},
+	{Name: "jobs", Schema: 2, Prefix: JobPrefix, New: func() ReadModel { return &JobList{} }},
 }
 
 // Projections lists every projection.

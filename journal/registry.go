@@ -69,5 +69,16 @@ func EventTypes() []string {
 	return types
 }
 
+// AggregatePrefixes lists what the ids of aggregates begin with, one for each kind that this
+// version reads, sorted.
+func AggregatePrefixes() []string {
+	var list []string
+	for _, r := range registry {
+		list = append(list, r.prefix())
+	}
+	slices.Sort(list)
+	return list
+}
+
 // readableEvents identifies the event types that this version reads.
 func readableEvents() string { return sumOf([]byte(strings.Join(EventTypes(), "\n"))) }

@@ -149,12 +149,25 @@ func runRecord(x Entity[RunRecord]) RunRecord {
 type RunNotFoundError struct {
 	Name string
 	Runs int // that there are
+	// Deleted are the jobs of deleted runs that the name would mean, and NoneLeft says that
+	// every run was deleted.
+	Deleted  []JobRecord
+	NoneLeft bool
 }
 
-// Error names the run, and says so if there are none at all.
+// Error names the run, and says so if there are none at all, or if it was deleted.
 func (e *RunNotFoundError) Error() string {
 	text := fmt.Sprintf("run %q: %v", e.Name, ErrRunNotFound)
-	if e.Runs == 0 {
+	n := len(e.Deleted)
+	switch {
+	case n == 1:
+		d := e.Deleted[0]
+		text += fmt.Sprintf(": it meant run %s, which was deleted at %s; its whole id still shows it", d.Job.ID(), d.DeletedAt.UTC().Format(time.RFC3339))
+	case n > 1:
+		text += fmt.Sprintf(": it could mean %d runs that were deleted, the last of them at %s", n, e.Deleted[n-1].DeletedAt.UTC().Format(time.RFC3339))
+	case e.Runs == 0 && e.NoneLeft:
+		text += ": every run was deleted"
+	case e.Runs == 0:
 		text += ": there are no runs yet"
 	}
 	return text

@@ -139,6 +139,26 @@ func (a Annotation) With(other Annotation) Annotation {
 	return a
 }
 
+// AddedTo returns the annotation with everything of another one, like With. It fails with a
+// *fault.FieldError of the field tags, which the tags of a came from, where that makes more
+// tags than a run can have.
+func (a Annotation) AddedTo(other Annotation) (Annotation, error) {
+	all := other.With(a)
+	return all, all.checkTags(len(other.Tags), "job.tags", "tags")
+}
+
+// checkTags fails where tags were added to as many that somebody has, and are now too many.
+func (a Annotation) checkTags(before int, whose, field string) error {
+	n := len(a.Tags)
+	if n <= MaxTags || before > MaxTags {
+		return nil // or the others are wrong by themselves
+	}
+	return &fault.FieldError{
+		Field: field, Problem: fmt.Sprintf("would make %d tags with the %d of %s, and %d at most are allowed", n, before, whose, MaxTags),
+		Fix: "add fewer, or remove others",
+	}
+}
+
 func (a Annotation) without(tags []string) Annotation {
 	a.Tags = copied(slices.DeleteFunc(copied(a.Tags), func(tag string) bool { return slices.Contains(tags, tag) }))
 	return a
@@ -150,6 +170,9 @@ func (j Job) annotate(c Annotate) ([]JobEvent, error) {
 		return nil, err
 	}
 	next := c.of(j.annotation)
+	if err := next.checkTags(len(j.annotation.Tags), "the run", "tag"); err != nil {
+		return nil, err
+	}
 	if next.Equal(j.annotation) {
 		return nil, nil
 	}

@@ -56,8 +56,8 @@ type Refusal struct {
 }
 
 // RetryGroup returns the submissions that retry the jobs of a group that ended without
-// having completed and were not retried before, alone or with the group, in the order of
-// their submission. jobs has all that there are, of every group, in that order, and ids
+// having completed and were neither deleted nor retried before, alone or with the group, in
+// the order of their submission. jobs has all that there are, of every group, in that order, and ids
 // has the id of each new job by that of the old one. Where one of them was to run after
 // another one, its retry runs after the other's, as RetryAfterRetries says.
 //
@@ -116,10 +116,10 @@ func Retryable(jobs []Job, group string) ([]Job, error) {
 	before := retriesOf(jobs)
 	list := slices.DeleteFunc(members, func(j Job) bool {
 		_, again := before.next[j.id]
-		return !j.state.Ended() || j.state == StateCompleted || again
+		return !j.state.Ended() || j.state == StateCompleted || j.deleted || again
 	})
 	if len(list) == 0 {
-		return nil, fault.New(fault.Conflict, "no job of group %s can be retried: each has completed, has not ended, or was retried before", shown(group))
+		return nil, fault.New(fault.Conflict, "no job of group %s can be retried: each has completed, has not ended, was deleted, or was retried before", shown(group))
 	}
 	return list, nil
 }

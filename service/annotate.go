@@ -22,8 +22,11 @@ func (s *Service) Annotate(ctx context.Context, q api.AnnotateRequest) (_ api.An
 		return api.Annotated{}, err
 	}
 	f.close()
-	if f.job.Version == 0 {
+	switch {
+	case f.job.Version == 0:
 		return api.Annotated{}, noJob(f.id, "annotated")
+	case f.job.Job.Deleted(): // its name is free, and no listing shows its tags
+		return api.Annotated{}, deleted(f.job)
 	}
 	h, err := s.hold(withoutEvents(ctx))
 	if err != nil {
@@ -43,8 +46,12 @@ func noJob(id training.RunID, done string) error {
 }
 
 // annotate adds what a submission says of its runs to what their requests do.
-func annotate(q api.SubmitRequest, submission *queue.Submission) {
-	submission.Annotation = submission.Annotation.With(annotationOf(q))
+func annotate(q api.SubmitRequest, submission *queue.Submission) error {
+	all, err := annotationOf(q).AddedTo(submission.Annotation)
+	if err == nil {
+		submission.Annotation = all
+	}
+	return err
 }
 
 // checkAnnotation fails for notes that runs cannot have.

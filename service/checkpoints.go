@@ -117,7 +117,7 @@ func (s *Service) readCheckpoint(ctx context.Context, r *subject, step *uint64, 
 		}
 		now, failed := s.subjectIn(ctx, r.Log, r.id)
 		if failed == nil && now.job.Job.Deleted() {
-			failed = deleted(r.id)
+			failed = deleted(now.job)
 		}
 		if failed != nil {
 			return cp, content, failed

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -102,7 +103,7 @@ func (s *Service) Retry(ctx context.Context, q api.RetryRequest) (answer api.Com
 	for _, i := range turns {
 		id, err := h.host.Retry(ctx, queue.JobID(names[i]), newID, s.userOf(ctx))
 		if err != nil {
-			answer.Runs[i] = refusedRun(ctx, names[i], err)
+			answer.Runs[i] = refusedRun(ctx, names[i], cmp.Or(h.refuseDeleted(ctx, names[i]), err))
 			continue
 		}
 		answer.Runs[i] = h.commanded(ctx, training.RunID(id))
@@ -196,7 +197,10 @@ func (s *Service) command(
 	}
 	defer s.release(h)
 	for _, id := range names {
-		err := do(h, integration.Target{Job: queue.JobID(id)})
+		err := h.refuseDeleted(ctx, id)
+		if err == nil {
+			err = do(h, integration.Target{Job: queue.JobID(id)})
+		}
 		run := h.commanded(ctx, id)
 		if explain(ctx, &err); err != nil {
 			run.Error = api.ErrorOf(err)

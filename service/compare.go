@@ -61,6 +61,9 @@ func comparisonOf(reports []api.RunReport) (api.Comparison, error) {
 			return c, err
 		}
 		run := api.ComparedRun{Result: d.Result, Name: d.Name, Tags: d.Tags, ForkOf: d.ForkOf, InitFrom: d.InitFrom}
+		if d.Job != nil {
+			run.DeletedAt = d.Job.DeletedAt
+		}
 		figures[i], run.FiguresStep = comparedFigures(d)
 		c.Runs = append(c.Runs, run)
 		c.SameData = c.SameData && bytes.Equal(fields[i]["data.fingerprint"], fields[0]["data.fingerprint"]) &&

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"reprise/api"
 	"reprise/fault"
@@ -104,7 +105,9 @@ func (h *hosting) deleteRun(ctx context.Context, out *api.DeletedRun) error {
 	out.Name, out.Bytes, out.Checkpoints = record.Job.Annotation().Name, w.RunSize(out.RunID), len(run.Kept())
 	described := runOf(summaryOf(run, record), record, h.host.WorksOn(job))
 	out.State = described.State
-	if !record.Job.Deleted() {
+	if record.Job.Deleted() {
+		out.DeletedBefore = &record.DeletedAt
+	} else {
 		if err := refuseDeletion(described); err != nil {
 			return err
 		}
@@ -124,7 +127,17 @@ func summaryOf(run journal.RunRecord, job journal.JobRecord) journal.RunSummary 
 	return unstartedSummary(job)
 }
 
-// deleted is the error of what needs the files of a run, for one that was deleted.
-func deleted(id training.RunID) error {
-	return fault.New(fault.Conflict, "run %s was deleted: its files are gone, and only its events are kept", id)
+// deleted is the error of what cannot be done with a run that was deleted.
+func deleted(r journal.JobRecord) error {
+	id := training.RunID(r.Job.ID())
+	return &api.Error{Fault: fault.Conflict, Code: api.RunDeleted, Run: id,
+		Message: fmt.Sprintf("run %s was deleted at %s: its files are gone, and only its events are kept", id, r.DeletedAt.UTC().Format(time.RFC3339))}
+}
+
+// refuseDeleted fails for a run that was deleted.
+func (h *hosting) refuseDeleted(ctx context.Context, id training.RunID) error {
+	if record, err := h.jobs.Load(ctx, queue.JobID(id)); err == nil && record.Job.Deleted() {
+		return deleted(record)
+	}
+	return nil
 }

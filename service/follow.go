@@ -62,8 +62,12 @@ func (h *hosting) JobRecorded(run training.RunID, e queue.JobEvent) {
 	switch e.(type) {
 	case queue.JobSubmitted, queue.JobResumed: // by whomever; its feed may be about to end
 		_ = h.track(run, nil, func() error { return nil })
+	case queue.JobCancelled: // perhaps while it was paused, which was told as its end
+		if f := h.service.feed(run); f != nil && f.atRest() {
+			_ = h.track(run, nil, func() error { return nil })
+		}
 	case queue.JobPreparing, queue.JobPrepared, queue.JobPredecessorCompleted, queue.JobPlaced, queue.JobStarted, queue.JobCompleted,
-		queue.JobDeferred, queue.JobStopRequested, queue.JobPaused, queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobCancelled, queue.JobFailed,
+		queue.JobDeferred, queue.JobStopRequested, queue.JobPaused, queue.JobPriorityChanged, queue.JobAnnotated, queue.JobDeleted, queue.JobFailed,
 		queue.JobRejected: // they begin nothing
 	}
 	f := h.service.feed(run)

@@ -140,6 +140,8 @@ func TestARunThatWasPausedIsFollowedOn(t *testing.T) {
 				}
 			}
 			cancel(cancelled)
+		}
+		if run == cancelled && len(ends[cancelled]) == 2 { // it is told while another one trains
 			cancel(holds)
 		}
 	}

@@ -231,6 +231,9 @@ func (s *Service) resumable(ctx context.Context, name string, to api.MovedData) 
 
 // checkResume fails for a run that cannot be resumed, whatever its data are.
 func (s *Service) checkResume(ctx context.Context, r subject) error {
+	if r.job.Job.Deleted() {
+		return deleted(r.job)
+	}
 	if state := r.job.Job.State(); state.Ended() && state != queue.StateCompleted && state != queue.StateFailed {
 		return ended(r)
 	}

@@ -103,7 +103,7 @@ func begun(f subject, err error) (subject, error) {
 	case err != nil:
 		return f, err
 	case f.job.Job.Deleted():
-		err = deleted(f.id)
+		err = deleted(f.job)
 	case !f.started():
 		err = f.notBegun()
 	default:
@@ -221,6 +221,9 @@ func jobOf(r journal.JobRecord) *api.Job {
 	}
 	if stop, ok := j.Stop(); ok {
 		out.Stopping = stop.To
+	}
+	if j.Deleted() {
+		out.DeletedAt = &r.DeletedAt
 	}
 	if cause := j.Cause(); cause != (queue.Cause{}) {
 		out.Cause = &cause

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"time"
 
 	"reprise/api"
 	"reprise/datadir"
 	"reprise/eventstore"
 	"reprise/fault"
 	"reprise/journal"
+	"reprise/queue"
 	"reprise/training"
 )
 
@@ -67,8 +69,37 @@ func (s *Service) Run(ctx context.Context, q api.RunRequest) (_ api.RunReport, e
 	// Whether it trains now says nothing about the past.
 	report := reportOf(f, f.Workspace, !q.At.IsZero() || WriterAlive(f.Workspace))
 	report.Position = position
-	report.Details.Lineage, err = lineageOf(ctx, f, position)
+	if report.Details.Lineage, err = lineageOf(ctx, f, position); err == nil && q.At.IsZero() {
+		err = noteDeleted(ctx, f, &report.Details)
+	}
 	return report, err
+}
+
+// noteDeleted notes which relatives of a run were deleted.
+func noteDeleted(ctx context.Context, f subject, d *api.RunDetails) error {
+	jobs, err := f.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	var related []training.RunID
+	if d.Parent != nil {
+		related = append(related, d.Parent.RunID)
+	}
+	for _, fork := range d.Forks {
+		related = append(related, fork.RunID)
+	}
+	if d.Job != nil {
+		related = append(related, training.RunID(d.Job.RetryOf))
+	}
+	for _, id := range related {
+		if job, _ := jobs.Job(queue.JobID(id)); job.Job.Deleted() {
+			if d.Deleted == nil {
+				d.Deleted = map[training.RunID]time.Time{}
+			}
+			d.Deleted[id] = job.DeletedAt
+		}
+	}
+	return nil
 }
 
 // asGiven makes an error about a position of the log quote the point in time that the
@@ -92,7 +123,7 @@ func (s *Service) unstarted(ctx context.Context, f subject, at api.PointInTime) 
 	report := reportOf(f, f.Workspace, WriterAlive(f.Workspace))
 	report.Position = position
 	report.Details.Forks = []api.Fork{}
-	return report, err
+	return report, errors.Join(err, noteDeleted(ctx, f, &report.Details))
 }
 
 // reportOf describes a run as recorded, without its relatives. alive says that a process
@@ -111,6 +142,9 @@ func reportOf(f subject, w datadir.Workspace, alive bool) api.RunReport {
 	}
 	if best, ok := r.BestCheckpoint(); ok {
 		report.BestStep = best.Step
+	}
+	if f.job.Job.Deleted() { // nothing is missing
+		return report
 	}
 	for _, cp := range r.Kept() {
 		if !w.Checkpoints(r.ID).Has(cp.Step) {

@@ -178,7 +178,9 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		}
 		request, submission, errs[i] = s.split(ctx, set, request, q.Files[i].Name, q.Folder)
 		errs[i] = joined([]error{unresolved, errs[i]})
-		annotate(q, &submission)
+		if errs[i] == nil {
+			errs[i] = annotate(q, &submission)
+		}
 		id := draw()
 		if len(q.RunIDs) > 0 {
 			id, jobs[i].named = q.RunIDs[i], true

@@ -27,6 +27,9 @@ func (s *Service) tail(ctx context.Context, q api.TailRequest, send func(eventst
 	if q.After != nil && q.Newest > 0 {
 		return &fault.FieldError{Field: "newest", Problem: "cannot be given together with after", Fix: "leave one of them out"}
 	}
+	if err := s.checkTail(ctx, q); err != nil {
+		return err
+	}
 	if q.Follow {
 		waited, err := s.waitForLog(ctx)
 		if err != nil {

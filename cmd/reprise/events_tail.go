@@ -81,7 +81,7 @@ func (env *environment) tail(ctx context.Context, t tailOptions) error {
 				err = out.print(e)
 			}
 			if err != nil {
-				return err
+				return asGiven(err, argument{field: "type", flag: "--type"}, argument{field: "aggregate", flag: "--aggregate"})
 			}
 		}
 		return nil

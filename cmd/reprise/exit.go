@@ -106,7 +106,7 @@ func commandsFor(code api.Code) string {
 		return "give the public key to check it with: --key PUB"
 	case api.HeadUnsigned:
 		return "leave out --key, or sign the next one with `reprise events head --sign KEY`"
-	case api.NotBegun, api.RunStopped, api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
+	case api.NotBegun, api.RunStopped, api.RunDeleted, api.InterruptedEarly, api.StepsOmitted, api.RunEnded, api.RunUnfinished, api.NoActors, api.ProcessEnding: // said elsewhere
 	}
 	return ""
 }

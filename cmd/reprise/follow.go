@@ -25,6 +25,8 @@ type hostView interface {
 	// news shows what happened to the job of a run, and ended how it is at rest.
 	news(training.RunID, describe.JobNews)
 	ended(training.RunID, training.State)
+	// hint shows a line that stays in sight where progress is drawn.
+	hint(string)
 	// tell shows a line about a run that stays, message one about no run in particular.
 	tell(training.RunID, string)
 	message(string)
@@ -51,6 +53,11 @@ func (env *environment) trainOne(
 		ends, err := env.followToRest(ctx, s, view(), "interrupting: writing a checkpoint at the current step", id)
 		view().close()
 		end := ends[id]
+		if end.End == nil && o.format == formatJSON {
+			if unread := env.writeOutcome(ctx, id, end); unread != nil {
+				return errors.Join(err, unread)
+			}
+		}
 		switch {
 		case end.Unfinished != nil:
 			return env.unfinished(ctx, id, end.Unfinished)
@@ -120,8 +127,8 @@ func (env *environment) followToRest(
 	}
 	g, guest := s.(guestService)
 	if guest {
-		view.message(fmt.Sprintf("process %d trains %s; Ctrl-C ends this display only", g.holder.PID, map[bool]string{true: "it", false: "them"}[len(runs) == 1]))
-		waits := tellWaits(ctx, s, view, names)
+		view.hint(fmt.Sprintf("process %d trains %s; Ctrl-C ends this display only", g.holder.PID, map[bool]string{true: "it", false: "them"}[len(runs) == 1]))
+		waits := tellWaits(ctx, s, view, env.now, names)
 		ends, err := follow(ctx, s, waits.view(view), api.FollowRequest{Runs: names})
 		waits.stop()
 		switch {

@@ -121,7 +121,7 @@ func TestFollowersOfAKilledProcessNameTheirOwnRuns(t *testing.T) {
 	followers := [][]string{{requests[1]}, {requests[2], requests[3]}}
 	commands, outputs := make([]*exec.Cmd, len(followers)), make([]*signalWriter, len(followers))
 	for i, files := range followers {
-		commands[i] = b.command(append([]string{"train"}, files...)...)
+		commands[i] = b.command(append([]string{"train", "-o", "json"}, files...)...)
 		outputs[i] = launched(t, commands[i], followed)
 	}
 	must1(t, holder.Process.Kill())
@@ -133,6 +133,19 @@ func TestFollowersOfAKilledProcessNameTheirOwnRuns(t *testing.T) {
 		said := outputs[i].text()
 		if code := commands[i].ProcessState.ExitCode(); code != exitFailed || !strings.Contains(said, fmt.Sprintf("process %d", holder.Process.Pid)) {
 			t.Errorf("exit code %d\n%s", code, said)
+		}
+		lines := ""
+		for _, file := range files {
+			lines += fmt.Sprintf(`{"run_id":"%s","state":"interrupted",`, runsOf(b, file)[0]) + "…\n"
+		}
+		got := ""
+		for line := range strings.Lines(said) {
+			if before, _, ok := strings.Cut(line, `"epoch":`); ok && strings.HasPrefix(line, "{") {
+				got += before + "…\n"
+			}
+		}
+		if got != lines {
+			t.Errorf("the lines of %v:\n%swant\n%s", files, got, lines)
 		}
 		for _, file := range requests {
 			for _, id := range runsOf(b, file) {

@@ -45,6 +45,7 @@ type progress struct {
 	resumedFrom      uint64           // the step that was told last
 	stopping         phase            // what it will be once it has written a checkpoint; "" for nothing
 	notes            []string         // what happened, in lines for people
+	hint             string           // what stays in sight below; "" for nothing
 }
 
 // begin takes over the state of a recorded run.

@@ -102,8 +102,8 @@ func (env *environment) listRuns(ctx context.Context, q api.RunsRequest, format 
 	})
 }
 
-// writeRuns lists runs. Of a narrow terminal's columns, the time of submission goes first:
-// a run's id begins with it. Owners are listed if one of them is not the user.
+// writeRuns lists runs. On a narrow terminal the time of submission goes first, since a run's
+// id begins with it; the ids and the states stay. Owners are listed if one of them is not the user.
 func writeRuns(t *table, rows []api.Run, user string) {
 	accurate := slices.ContainsFunc(rows, func(r api.Run) bool { return r.Metrics.ValAccuracy != nil })
 	forks := slices.ContainsFunc(rows, func(r api.Run) bool { return r.ForkOf != "" })
@@ -114,25 +114,25 @@ func writeRuns(t *table, rows []api.Run, user string) {
 	owners := slices.ContainsFunc(rows, func(r api.Run) bool { return ownerOf(r) != "" && ownerOf(r) != user })
 	head := []column{{title: "RUN"}}
 	if named {
-		head = append(head, column{title: "NAME", cut: 8})
+		head = append(head, column{title: "NAME", cut: 8, drop: 1})
 	}
-	head = append(head, []column{{title: "STATE"}, {title: "EPOCH", right: true},
-		{title: "STEP", right: true, short: withoutTotal, drop: 7}, {title: "VAL LOSS", right: true}}...)
+	head = append(head, []column{{title: "STATE"}, {title: "EPOCH", right: true, drop: 2},
+		{title: "STEP", right: true, short: withoutTotal, drop: 10}, {title: "VAL LOSS", right: true, drop: map[bool]int{true: 4, false: 3}[accurate]}}...)
 	if accurate {
-		head = append(head, column{title: "VAL ACCURACY", brief: "ACCURACY", right: true})
+		head = append(head, column{title: "VAL ACCURACY", brief: "ACCURACY", right: true, drop: 3})
 	}
-	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true}, column{title: "SUBMITTED", drop: 9})
+	head = append(head, column{title: "DATA SET", short: filepath.Base, cut: 8, keepEnd: true, drop: 5}, column{title: "SUBMITTED", drop: 11})
 	if tagged {
-		head = append(head, column{title: "TAGS", cut: 8, drop: 4})
+		head = append(head, column{title: "TAGS", cut: 8, drop: 6})
 	}
 	if groups {
-		head = append(head, column{title: "GROUP", cut: 8, drop: 5})
+		head = append(head, column{title: "GROUP", cut: 8, drop: 7})
 	}
 	if owners {
-		head = append(head, column{title: "OWNER", cut: 8, drop: 5})
+		head = append(head, column{title: "OWNER", cut: 8, drop: 7})
 	}
 	if forks {
-		head = append(head, column{title: "FORK OF", short: shortFork, drop: 6})
+		head = append(head, column{title: "FORK OF", short: shortFork, drop: 8})
 	}
 	if inits {
 		head = append(head, column{title: "INIT", cut: 8, keepEnd: true, drop: 6})

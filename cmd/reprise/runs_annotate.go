@@ -54,7 +54,7 @@ It changes nothing about what is trained. Earlier names and notes stay in the ev
 }
 
 func (env *environment) annotate(ctx context.Context, q api.AnnotateRequest, format string) error {
-	arguments := []argument{{field: "name", flag: "--name"}, {field: "note", flag: "--note"}}
+	arguments := []argument{{field: "name", flag: "--name"}, {field: "note", flag: "--note"}, {field: "tag", flag: "--tag"}, {field: "untag", flag: "--untag"}}
 	for i := range q.Tag {
 		arguments = append(arguments, argument{field: fmt.Sprintf("tag[%d]", i), flag: "--tag"})
 	}

@@ -71,18 +71,49 @@ func (t *targetFlags) selecting(c *cobra.Command) string {
 
 func newRunsCancelCommand(env *environment) *cobra.Command {
 	var t targetFlags
-	return env.runsCommand(&cobra.Command{
+	var yes bool
+	c := env.runsCommand(&cobra.Command{
 		Use:   "cancel RUN...",
 		Short: "End runs for good, whether they wait or train",
 		Long: `Cancel ends runs that wait or train, including those of other processes. One that trains
 writes a checkpoint first and then gives its device back; all checkpoints stay, and
 "reprise runs fork" can continue from one. A cancelled run cannot be resumed. Runs
-that were to come after it (job.after) are cancelled, too.`,
+that were to come after it (job.after) are cancelled, too.
+
+On a terminal it asks first if runs are chosen by a flag, such as --all; with --yes it does
+not.`,
 		Example: `  reprise runs cancel latest
   reprise runs cancel --group sweep`,
 	}, &t, "cancel", "cancelled", func(ctx context.Context, s api.Service, target api.Target) (api.Commanded, error) {
+		if !yes && len(target.Runs) == 0 && env.canAsk() {
+			if err := env.confirmCancelling(ctx, s, &target); err != nil {
+				return api.Commanded{}, err
+			}
+		}
 		return s.Cancel(ctx, api.CancelRequest{Target: target, Cause: "cancelled by the user"})
 	})
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+// confirmCancelling says how many runs would be cancelled and asks. It has the target name
+// just those, if there are any.
+func (env *environment) confirmCancelling(ctx context.Context, s api.Service, target *api.Target) error {
+	list, err := s.Runs(ctx, api.RunsRequest{})
+	if err != nil {
+		return err
+	}
+	var agreed api.Target
+	for _, r := range list.Runs {
+		if r.Job != nil && !r.Job.State.Ended() && (target.All || target.Fits(r)) {
+			agreed.Runs = append(agreed.Runs, string(r.RunID))
+		}
+	}
+	if len(agreed.Runs) == 0 {
+		return nil // the service says so
+	}
+	*target = agreed
+	return env.confirm(ctx, "cancelled", fmt.Sprintf("Cancel %s for good?", plural(len(agreed.Runs), "run")))
 }
 
 func newRunsPauseCommand(env *environment) *cobra.Command {

@@ -54,10 +54,14 @@ func (env *environment) compareRuns(ctx context.Context, runs []string, format s
 // writeComparison lists the runs, then what differs, then their figures.
 func writeComparison(t *table, c api.Comparison) {
 	labels := comparedLabels(c.Runs)
-	t.columns(column{title: "RUN"}, column{title: "SHOWN AS", cut: 8}, column{title: "STATE"}, column{title: "EPOCH", right: true},
-		column{title: "STEP", right: true}, column{title: "FORK OF", cut: 6, drop: 9}, column{title: "TAGS", cut: 6, drop: 8})
+	t.columns(column{title: "RUN"}, column{title: "SHOWN AS", cut: 8}, column{title: "STATE"}, column{title: "EPOCH", right: true, drop: 7},
+		column{title: "STEP", right: true, drop: 6}, column{title: "FORK OF", cut: 6, drop: 9}, column{title: "TAGS", cut: 6, drop: 8})
 	for i, r := range c.Runs {
-		t.row(string(r.RunID), labels[i], string(r.State), thousands(r.Epoch), thousands(r.FiguresStep), cmp.Or(string(r.ForkOf), "-"), cmp.Or(strings.Join(r.Tags, ", "), "-"))
+		state := string(r.State)
+		if r.DeletedAt != nil {
+			state += ", deleted"
+		}
+		t.row(string(r.RunID), labels[i], state, thousands(r.Epoch), thousands(r.FiguresStep), cmp.Or(string(r.ForkOf), "-"), cmp.Or(strings.Join(r.Tags, ", "), "-"))
 	}
 	for i, r := range c.Runs {
 		if r.InitFrom != "" {

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"reprise/api"
-	"reprise/fault"
 	"reprise/tensor"
 )
 
@@ -72,7 +69,11 @@ func (env *environment) deleteRuns(ctx context.Context, target api.Target, forma
 				t.line("no runs to delete")
 			}
 			for _, r := range done {
-				t.line("run %s is deleted: %s freed", r.RunID, tensor.Bytes(r.Bytes))
+				if at := r.DeletedBefore; at != nil {
+					t.line("run %s was deleted before, %s: %s freed", r.RunID, localTime(*at), tensor.Bytes(r.Bytes))
+				} else {
+					t.line("run %s is deleted: %s freed", r.RunID, tensor.Bytes(r.Bytes))
+				}
 				if r.Left {
 					t.line("what is left in its folder was not made by this program, and stays")
 				}
@@ -114,7 +115,7 @@ func (env *environment) confirmDeletion(ctx context.Context, target *api.Target)
 	agreed := api.Target{}
 	t := newTable(env.stdout)
 	if len(done) > 0 {
-		t.columns(column{title: "RUN"}, column{title: "NAME", cut: 8, drop: 1}, column{title: "STATE"}, column{title: "CHECKPOINTS", right: true}, column{title: "FREES", right: true})
+		t.columns(column{title: "RUN"}, column{title: "NAME", cut: 8, drop: 1}, column{title: "STATE"}, column{title: "CHECKPOINTS", right: true, drop: 2}, column{title: "FREES", right: true})
 	}
 	for _, r := range done {
 		t.row(string(r.RunID), cmp.Or(r.Name, "-"), string(r.State), thousands(r.Checkpoints), tensor.Bytes(r.Bytes).String())
@@ -129,21 +130,5 @@ func (env *environment) confirmDeletion(ctx context.Context, target *api.Target)
 		return false, err
 	}
 	*target = agreed
-	if _, err := fmt.Fprintf(env.stderr, "Delete %s, %s, for good? [y/N] ", plural(len(done), "run"), total); err != nil {
-		return false, err
-	}
-	line, err := unlessEnded(ctx, func() (string, error) {
-		line, _ := bufio.NewReader(env.stdin).ReadString('\n') // what cannot be read is no consent
-		return line, nil
-	})
-	if err != nil {
-		return false, err
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return true, nil
-	case "":
-		return false, fault.New(fault.Invalid, "nothing was deleted: answer y, or give --yes")
-	}
-	return false, fault.New(fault.Conflict, "nothing was deleted")
+	return true, env.confirm(ctx, "deleted", fmt.Sprintf("Delete %s, %s, for good?", plural(len(done), "run"), total))
 }

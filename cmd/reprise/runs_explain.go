@@ -123,6 +123,7 @@ func writeUse(t *table, owners []api.OwnerUse) {
 func writeExplanation(t *table, x api.Explanation, resume string) error {
 	t.row("run", string(x.RunID))
 	t.row("state", string(x.State))
+	writeDeletion(t, x.Job)
 	if x.Job != nil {
 		if c := x.Job.Cause; c != nil && x.State != training.Running {
 			t.row("reason", c.Message)

@@ -83,7 +83,7 @@ func (env *environment) fork(ctx context.Context, run string, f forkOptions) err
 // writeLineage shows the run's relatives in `runs show`.
 func writeLineage(t *table, l api.Lineage) {
 	if p := l.Parent; p != nil {
-		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d", p.RunID, thousands(p.Step()), p.Epoch()))
+		t.row("forked from", fmt.Sprintf("%s at step %s, epoch %d%s", p.RunID, thousands(p.Step()), p.Epoch(), sinceDeleted(l, p.RunID)))
 		t.row("  checkpoint", fmt.Sprintf("weights %s, manifest %s",
 			shortHash(p.Checkpoint.WeightsSHA256), shortHash(p.Checkpoint.ManifestSHA256)))
 		changed := "nothing"
@@ -98,7 +98,7 @@ func writeLineage(t *table, l api.Lineage) {
 		if i > 0 {
 			title = ""
 		}
-		t.row(title, fmt.Sprintf("%s from step %s (%s)%s", f.RunID, thousands(f.Step), f.State, describeChanges(": ", f.Changes)))
+		t.row(title, fmt.Sprintf("%s from step %s (%s%s)%s", f.RunID, thousands(f.Step), f.State, sinceDeleted(l, f.RunID), describeChanges(": ", f.Changes)))
 	}
 }
 
@@ -123,6 +123,15 @@ func writeInit(t *table, init *training.Init) {
 		}
 		t.row("  not in the model", names)
 	}
+}
+
+// sinceDeleted says when a relative of a run was deleted; "" if it was not.
+func sinceDeleted(l api.Lineage, relative training.RunID) string {
+	at, deleted := l.Deleted[relative]
+	if !deleted {
+		return ""
+	}
+	return ", deleted " + localTime(at)
 }
 
 // describeChanges lists what a fork changed, after a prefix.

@@ -85,15 +85,16 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	}
 	writeAnnotation(t, "", d.Name, d.Tags, d.Note)
 	t.row("state", string(d.State))
-	if d.Job != nil && d.Job.Deleted {
-		t.row("deleted", "its files are gone; only its events are kept")
-	}
+	writeDeletion(t, d.Job)
 	if d.Reason != "" {
 		t.row("reason", d.Reason)
 	}
 	t.row("submitted", localTime(submittedAt(d.Run)))
 	if d.Job != nil && d.Job.Owner != "" {
 		t.row("owner", d.Job.Owner)
+	}
+	if d.Job != nil && d.Job.RetryOf != "" {
+		t.row("retry of", string(d.Job.RetryOf)+sinceDeleted(d.Lineage, training.RunID(d.Job.RetryOf)))
 	}
 	if d.SessionID == "" && d.Job != nil { // nothing else is recorded
 		t.row("request", d.Job.Name)
@@ -151,6 +152,13 @@ func writeRun(t *table, r api.RunReport, o showOptions) error {
 	return nil
 }
 
+// writeDeletion says that a run was deleted, if it was.
+func writeDeletion(t *table, job *api.Job) {
+	if job != nil && job.DeletedAt != nil {
+		t.row("deleted", localTime(*job.DeletedAt)+"; its files are gone, and only its events are kept")
+	}
+}
+
 // writeAnnotation says what is noted about a run.
 func writeAnnotation(t *table, indent, name string, tags []string, note string) {
 	if name != "" {
@@ -187,7 +195,11 @@ func writeCheckpoints(t *table, r api.RunReport, o showOptions) {
 		t.line("%s", noneOf("no checkpoints", r.CanResume))
 		return
 	}
-	t.row("checkpoints in", r.Details.CheckpointsDir)
+	if job := r.Details.Job; job != nil && job.Deleted {
+		t.row("checkpoints", "their files were deleted")
+	} else {
+		t.row("checkpoints in", r.Details.CheckpointsDir)
+	}
 	t.columns(column{title: "STEP", right: true}, column{title: "EPOCH", right: true}, column{title: "LOSS", right: true},
 		column{title: "WEIGHTS SHA-256", short: shortHash}, column{})
 	from, omitted, removed := o.newestOf(len(list)), 0, 0

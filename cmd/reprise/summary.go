@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -178,14 +179,37 @@ func (env *environment) nextCommands(r api.RunReport) []nextCommand {
 	if len(d.Checkpoints) > 0 {
 		list = append(list, nextCommand{command("runs verify"), "train it again and prove that the weights come out the same"})
 	}
-	if kept := d.KeptCheckpoints(); len(kept) > 1 {
-		half := d.Hyperparameters.LearningRate.Value / 2
-		fork := fmt.Sprintf("%s --from %d --set config.learning_rate=%v", command("runs fork"), kept[(len(kept)-1)/2].Step, half)
-		list = append(list, nextCommand{fork, "continue from a checkpoint with other settings"})
+	if step, which, setting := forkPoint(r); setting != "" {
+		fork := fmt.Sprintf("%s --from %d --set %s", command("runs fork"), step, setting)
+		list = append(list, nextCommand{fork, fmt.Sprintf("start another run from its %s checkpoint, of step %s, with other settings", which, thousands(step))})
 	}
 	return append(list,
 		nextCommand{command("runs metrics"), "see loss and accuracy over time"},
 		nextCommand{command("runs events"), "see everything that happened to it"})
+}
+
+// forkPoint returns the checkpoint from which a fork of a run makes the most sense, and a
+// setting with which it has something to train: the best one, or the last one if that is the
+// best or the run did not complete. The setting is "" if there is no such checkpoint.
+func forkPoint(r api.RunReport) (step uint64, which, setting string) {
+	d := r.Details
+	there := slices.DeleteFunc(slices.Clone(d.KeptCheckpoints()), func(c training.Checkpoint) bool { return slices.Contains(r.MissingSteps, c.Step) })
+	if len(there) == 0 {
+		return 0, "", ""
+	}
+	last := there[len(there)-1].Step
+	isBest := func(c training.Checkpoint) bool { return c.Step == r.BestStep }
+	slower := fmt.Sprintf("config.learning_rate=%v", d.Hyperparameters.LearningRate.Value/2)
+	more := 2 * d.Hyperparameters.Epochs
+	switch {
+	case d.State != training.Completed:
+		return last, "last", slower
+	case r.BestStep != last && slices.ContainsFunc(there, isBest):
+		return r.BestStep, "best", slower
+	case more > training.MaxEpochs:
+		return 0, "", ""
+	}
+	return last, "last", fmt.Sprintf("config.epochs=%d", more) // with as many as before, it would end at once
 }
 
 // shellQuoted quotes a word for a shell where it needs that.

@@ -211,7 +211,10 @@ func (t *table) fitValues() []string {
 		if lipgloss.Width(margin)+longestWord(value) > t.width {
 			margin = "" // a path stays in one piece if it can
 		}
-		lines = append(lines, names)
+		if lipgloss.Width(names) > t.width { // a cell is not broken in the middle
+			names = wrapWords(t.indent+strings.Join(r[:len(r)-1], "  "), t.width, margin)
+		}
+		lines = append(lines, strings.Split(names, "\n")...)
 		lines = append(lines, strings.Split(wrapWords(margin+value, t.width, margin), "\n")...)
 	}
 	return lines

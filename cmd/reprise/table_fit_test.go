@@ -24,6 +24,51 @@ func runsTable(width int) string {
 	return out.String()
 }
 
+// What stays of a listing of runs is ids and states, whole.
+func TestAListOfRunsFitsNarrowTerminals(t *testing.T) {
+	accuracy, loss := 0.5, 1.25
+	run := api.Run{
+		Result: api.Result{RunID: "20261130-042423-6d6f", State: training.Initializing, Epoch: 99_999, Step: 1_234_567, Metrics: api.Metrics{ValLoss: &loss, ValAccuracy: &accuracy}},
+		Epochs: 100_000, TotalSteps: 9_000_000, Dataset: "/some/where/a-set-with-a-long-name.csv", ForkOf: "20261130-042400-aaaa", ForkStep: 1200,
+		Name: "a-run-with-quite-a-long-name", Tags: []string{"first-of-several-tags", "second-of-several-tags"},
+		Job: &api.Job{Group: "a-group-with-a-long-name", Owner: "somebody-else"},
+	}
+	for width, want := range map[int]string{
+		100: "RUN NAME STATE EPOCH VAL LOSS ACCURACY DATA SET TAGS",
+		80:  "RUN NAME STATE EPOCH VAL LOSS ACCURACY",
+		60:  "RUN NAME STATE EPOCH",
+		40:  "RUN STATE",
+	} {
+		var out strings.Builder
+		l := &table{w: &out, width: width}
+		writeRuns(l, []api.Run{run}, "me")
+		if err := l.flush(); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(out.String(), "\n")
+		if got := strings.Join(strings.Fields(lines[0]), " "); got != want {
+			t.Errorf("in %d columns: %s, want %s", width, got, want)
+		}
+		for _, l := range lines {
+			if lipgloss.Width(l) > width {
+				t.Errorf("%d columns in %d: %q", lipgloss.Width(l), width, l)
+			}
+		}
+		if !strings.Contains(lines[1], "20261130-042423-6d6f ") || !strings.Contains(lines[1], "initializing") {
+			t.Errorf("in %d columns: %q", width, lines[1])
+		}
+	}
+	var out strings.Builder
+	l := &table{w: &out, width: 40}
+	l.row("  cpu0", "A Processor With A Long Name", "healthy", "22.5 GiB free", "not leased")
+	if err := l.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "  cpu0  A Processor With A Long Name\n      healthy  22.5 GiB free\n      not leased\n"; out.String() != want {
+		t.Errorf("cells of a narrow terminal:\n%swant\n%s", out.String(), want)
+	}
+}
+
 func TestATableFitsTheTerminal(t *testing.T) {
 	for width, want := range map[int]string{
 		0: `RUN                    STEP  AT                   DATA

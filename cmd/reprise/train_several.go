@@ -108,7 +108,7 @@ func (env *environment) attemptsToRest(ctx context.Context, s api.Service, view 
 // end with how they stand then. closed is what went wrong in letting go of the data
 // directory.
 func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, format string) {
-	unread := env.writeEnds(attempts, format)
+	unread := env.writeEnds(ctx, attempts, format)
 	env.stands = func() error {
 		for i, a := range attempts {
 			attempts[i].end.End = env.standing(ctx, a.end.End)
@@ -118,18 +118,35 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 }
 
 // writeEnds prints how each run ended.
-func (env *environment) writeEnds(attempts []attempt, format string) (unread error) {
+func (env *environment) writeEnds(ctx context.Context, attempts []attempt, format string) (unread error) {
 	var before api.RunReport
 	for _, a := range attempts {
-		if a.err == nil && a.end.Unfinished == nil && a.end.End != nil && unread == nil {
+		switch {
+		case unread != nil:
+		case a.err == nil && a.end.Unfinished == nil && a.end.End != nil:
 			unread = env.writeEnd(env.stdout, a.file, before, *a.end.End, format)
 			before = *a.end.End
+		case format == formatJSON && a.run != "":
+			unread = env.writeOutcome(ctx, a.run, a.end)
 		}
 	}
 	if unread == nil && format != formatJSON && ran(attempts) {
 		unread = env.writeNext(env.stdout, attempts)
 	}
 	return unread
+}
+
+// writeOutcome writes the line of a run whose end was not seen, as where its process was
+// killed: how it stands by the log, or nothing but its id if that cannot be read.
+func (env *environment) writeOutcome(ctx context.Context, run training.RunID, last api.RunUpdate) error {
+	outcome := api.Outcome{Result: api.Result{RunID: run}}
+	if now := env.recorded(context.WithoutCancel(ctx), run); now != nil {
+		outcome = now.Details.Outcome()
+	}
+	if last.Unfinished != nil && !outcome.State.Terminal() { // this process is about to let go of it
+		outcome.State = training.Interrupted
+	}
+	return writeJSONLine(env.stdout, outcome)
 }
 
 // standAll returns the error that gives the exit code: a failure outweighs an interruption.

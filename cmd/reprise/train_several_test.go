@@ -169,7 +169,7 @@ func TestSeveralRunsAreReportedInTheOrderGivenWithTheWorstExitCode(t *testing.T)
 			host: &scripted{ends: ends{"run-a": done, "run-b": done, "run-c": done}, left: map[training.RunID]error{
 				"run-b": &api.Error{Fault: fault.Unavailable, Code: api.RunUnfinished, Message: "run run-b: host was closed"},
 			}}, code: exitFailed,
-			lines: "run-a completed run-c completed", stderr: []string{"b.yaml: run run-b: host was closed", "reprise runs resume run-b"},
+			lines: "run-a completed run-b interrupted run-c completed", stderr: []string{"b.yaml: run run-b: host was closed", "reprise runs resume run-b"},
 		},
 		"the host does not close": {
 			host: &scripted{ends: ends{"run-a": done, "run-b": done, "run-c": done}, closed: errors.New("the log is full")}, code: exitFailed,

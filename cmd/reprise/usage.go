@@ -178,7 +178,7 @@ func insteadOf(group *cobra.Command, name string) string {
 		runs := "`" + group.Root().Name() + " runs "
 		return "use " + runs + "pause RUN` to stop a run that can be resumed later, or " + runs + "cancel RUN` to end it for good (both write a checkpoint first)"
 	case "delete", "del", "rm", "remove", "prune", "clean", "purge", "drop":
-		return "runs are kept: no command deletes one"
+		return "use `" + group.Root().Name() + " runs delete RUN`: it removes the files of a run for good, and asks before it does"
 	}
 	return ""
 }

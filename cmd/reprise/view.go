@@ -176,6 +176,17 @@ func (v *runView) message(text string) {
 	}
 }
 
+// hint implements hostView.
+func (v *runView) hint(text string) {
+	if _, live := v.out.(*liveDisplay); !live {
+		v.message(text)
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress.hint = text
+}
+
 // note is message for callers that hold the lock.
 func (v *runView) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
@@ -186,6 +197,7 @@ func (v *runView) note(format string, args ...any) {
 // close ends the display. It may be called again, and does nothing then.
 func (v *runView) close() {
 	v.mu.Lock()
+	v.progress.hint = "" // there is nothing left to interrupt
 	p, closed := v.progress, v.closed
 	v.closed = true
 	v.mu.Unlock()

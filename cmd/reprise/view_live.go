@@ -115,12 +115,14 @@ func react(message tea.Msg, width, height *int) tea.Cmd {
 // View implements tea.Model.
 func (m liveModel) View() tea.View {
 	p := m.snapshot()
-	if p.id == "" {
-		return tea.NewView("")
+	hint := hintLines(p.hint, m.width)
+	if p.id == "" { // nothing has begun
+		return frameOf(append(m.notes(p), hint...), m.height)
 	}
 	lines := m.lines(p)
-	room := cmp.Or(m.height, defaultHeight) - len(lines) - 3 // their heading, what is not shown, the cursor's line
-	return frameOf(append(lines, rowsOf(m.others(), m.width, room)...), m.height)
+	room := cmp.Or(m.height, defaultHeight) - len(lines) - len(hint) - 3 // their heading, what is not shown, the cursor's line
+	lines = append(lines, rowsOf(m.others(), m.width, room)...)
+	return frameOf(append(lines, hint...), m.height)
 }
 
 // userCursor leaves the shape of the cursor as the user's terminal has it: Bubble Tea
@@ -201,11 +203,30 @@ func (m liveModel) lines(p progress) []string {
 		validation += faint.Render(fmt.Sprintf("  checkpoint %d at step %s", p.checkpoints, thousands(p.checkpointStep)))
 	}
 	lines = append(lines, validation)
-	for _, note := range p.notes[max(0, len(p.notes)-liveNotes):] {
-		wrapped(note, lipgloss.NewStyle())
-	}
+	lines = append(lines, m.notes(p)...)
 	for i, l := range lines {
 		lines[i] = cutLine(l, m.width)
+	}
+	return lines
+}
+
+// notes returns the lines of the last notes.
+func (m liveModel) notes(p progress) (lines []string) {
+	for _, note := range p.notes[max(0, len(p.notes)-liveNotes):] {
+		for l := range strings.SplitSeq(wrapWords(visible(note), m.width, "  "), "\n") {
+			lines = append(lines, cutLine(l, m.width))
+		}
+	}
+	return lines
+}
+
+// hintLines returns the lines of a hint, which come last.
+func hintLines(hint string, width int) (lines []string) {
+	if hint == "" {
+		return nil
+	}
+	for l := range strings.SplitSeq(wrapWords(visible(hint), width, "  "), "\n") {
+		lines = append(lines, lipgloss.NewStyle().Faint(true).Render(cutLine(l, width)))
 	}
 	return lines
 }

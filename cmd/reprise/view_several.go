@@ -157,6 +157,15 @@ func (v *severalView) tell(run training.RunID, text string) {
 // message shows a line that stays.
 func (v *severalView) message(text string) { v.out.message(text) }
 
+// hint implements hostView.
+func (v *severalView) hint(text string) {
+	if live, ok := v.out.(*liveRows); ok {
+		live.setHint(text)
+		return
+	}
+	v.message(text)
+}
+
 // close ends the display. It may be called again, and does nothing then.
 func (v *severalView) close() { v.out.close() }
 
@@ -201,6 +210,7 @@ type liveRows struct {
 
 	mu     sync.Mutex
 	notes  []string
+	hint   string // what stays in sight below; "" for nothing
 	closed bool
 }
 
@@ -209,6 +219,18 @@ func (l *liveRows) message(text string) {
 	defer l.mu.Unlock()
 	l.notes = append(l.notes, strings.Split(text, "\n")...)
 	l.notes = l.notes[max(0, len(l.notes)-liveNotes):]
+}
+
+func (l *liveRows) setHint(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hint = text
+}
+
+func (l *liveRows) hinted() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hint
 }
 
 func (l *liveRows) lastNotes() []string {
@@ -220,7 +242,7 @@ func (l *liveRows) lastNotes() []string {
 func (l *liveRows) close() {
 	l.mu.Lock()
 	closed := l.closed
-	l.closed = true
+	l.closed, l.hint = true, "" // there is nothing left to interrupt
 	l.mu.Unlock()
 	if !closed {
 		l.screen.close(progress{}) // not under the lock: a last frame is drawn
@@ -259,7 +281,10 @@ func (m rowsModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 
 // View implements tea.Model.
 func (m rowsModel) View() tea.View {
-	return frameOf(m.lines(m.rows.snapshots(), m.rows.lastNotes()), m.height)
+	hint := hintLines(m.rows.hinted(), m.width)
+	above := m
+	above.height -= len(hint)
+	return frameOf(append(above.lines(m.rows.snapshots(), m.rows.lastNotes()), hint...), m.height)
 }
 
 func (m rowsModel) lines(runs []progress, notes []string) []string {

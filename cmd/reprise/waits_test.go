@@ -95,7 +95,7 @@ func TestWhatARunWaitsForIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, v := &explainer{says: map[string]api.Explanation{}}, &toldView{}
 		s.set("a", "its memory is in use")
-		w := tellWaits(t.Context(), s, v, []string{"a", "unknown"})
+		w := tellWaits(t.Context(), s, v, time.Now, []string{"a", "unknown"})
 		synctest.Wait()
 		if lines := v.take(); lines != nil {
 			t.Errorf("at once: %q", lines)
@@ -133,7 +133,7 @@ func TestRunsThatHaveBegunAreNotAskedAbout(t *testing.T) {
 		for i := range waitsTold + 2 {
 			runs = append(runs, fmt.Sprintf("run-%02d", i))
 		}
-		w := tellWaits(t.Context(), s, v, runs)
+		w := tellWaits(t.Context(), s, v, time.Now, runs)
 		defer w.stop()
 		look()
 		if asked := s.takeAsked(); !slices.Equal(asked, runs[:waitsTold]) {
@@ -162,7 +162,7 @@ func TestRunsThatHaveBegunAreNotAskedAbout(t *testing.T) {
 func TestTheEndOfTheCommandEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		w := tellWaits(ctx, &explainer{says: map[string]api.Explanation{}}, &toldView{}, []string{"a"})
+		w := tellWaits(ctx, &explainer{says: map[string]api.Explanation{}}, &toldView{}, time.Now, []string{"a"})
 		cancel(errors.New("Ctrl-C"))
 		<-w.done
 		w.stop() // it has ended
@@ -206,8 +206,46 @@ func TestWhatARunWaitsForInWords(t *testing.T) {
 			"; it probably starts at " + localTime(time.Date(2026, 11, 30, 13, 30, 0, 0, time.UTC)),
 		},
 	} {
-		if what, start := waitsFor(c.x); what != c.what || start != c.start {
-			t.Errorf("%s: %q, %q; want %q, %q", name, what, start, c.what, c.start)
+		w, start := waitsFor(c.x), ""
+		if !w.start.IsZero() {
+			start = "; it " + w.verb + " at " + localTime(w.start)
+		}
+		if w.what != c.what || start != c.start {
+			t.Errorf("%s: %q, %q; want %q, %q", name, w.what, start, c.what, c.start)
+		}
+	}
+}
+
+// A forecast is corrected once it has passed, or another one is made.
+func TestForecastsAreCorrected(t *testing.T) {
+	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	after := func(minutes float64) time.Time { return noon.Add(time.Duration(minutes * float64(time.Minute))) }
+	at := func(minutes float64) string { return localTime(after(minutes)) }
+	var told toldWait
+	for _, c := range []struct {
+		now   float64
+		what  string
+		start time.Time
+		want  string
+	}{
+		{0, "", time.Time{}, ""},
+		{0, "waits", time.Time{}, "waits"},
+		{1, "waits", after(10), "waits; it now probably starts at " + at(10)},
+		{2, "waits", after(10.4), ""}, // which says the same
+		{3, "waits", after(20), "waits; it now probably starts at " + at(20)},
+		{4, "waits", time.Time{}, ""},
+		{5, "waits", after(8), "waits; it now probably starts at " + at(8)},
+		{7, "waits", after(8), ""},
+		{8, "waits", after(8), "waits; it has not started at " + at(8) + ", as was expected, and it is not known when it will"},
+		{9, "waits", after(8), ""},
+		{10, "waits", after(15), "waits; it now probably starts at " + at(15)},
+		{11, "waits for another", after(15), "waits for another; it probably starts at " + at(15)},
+		{12, "waits for a third", after(11), "waits for a third"}, // the forecast had passed before
+		{13, "waits for a third", after(11), ""},
+		{14, "", time.Time{}, ""},
+	} {
+		if got := told.news(after(c.now), awaited{c.what, "probably starts", c.start}); got != c.want {
+			t.Errorf("after %v minutes: %q, want %q", c.now, got, c.want)
 		}
 	}
 }

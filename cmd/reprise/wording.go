@@ -73,6 +73,9 @@ func (env *environment) errorWithCommands(e *api.Error) *api.Error {
 	case api.NotBegun:
 		named.Remedy = "`" + env.commandFor("runs explain", e.Run) + "` says what it waits for"
 		return named
+	case api.RunDeleted:
+		named.Remedy = "see what happened to it with: " + env.commandFor("runs events", e.Run)
+		return named
 	case api.RunStopped:
 		named.Remedy = "submit it again with: " + env.commandFor("runs retry", e.Run)
 		return named
