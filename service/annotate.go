@@ -42,9 +42,13 @@ func noJob(id training.RunID, done string) error {
 	return fault.New(fault.Conflict, "run %s cannot be %s: the version that recorded it had no queue, where that is noted", id, done)
 }
 
-// annotate adds what a submission says of its runs to what their requests do.
-func annotate(q api.SubmitRequest, submission *queue.Submission) {
+// annotate adds what a submission says of its runs to what their requests do. A fold of
+// several has a name of its own.
+func annotate(q api.SubmitRequest, run api.RequestedRun, submission *queue.Submission) {
 	submission.Annotation = submission.Annotation.With(annotationOf(q))
+	if run.Folds > 0 && submission.Annotation.Name != "" {
+		submission.Annotation.Name += fmt.Sprintf("-fold%d", run.Fold)
+	}
 }
 
 // checkAnnotation fails for notes that runs cannot have.
