@@ -13,14 +13,13 @@ import (
 	"reprise/training"
 )
 
-// trainAll trains several requests, once nothing is wrong with any of them. The queue
-// decides which run gets a device when.
-func (env *environment) trainAll(ctx context.Context, files, set []string, note noteFlags, o followOptions) error {
-	request, err := env.submission(ctx, files, set)
-	if err != nil {
-		return err
+// trainAll trains several requests or folds, once nothing is wrong with any of them. The
+// queue decides which run gets a device when.
+func (env *environment) trainAll(ctx context.Context, request api.SubmitRequest, runs []api.RequestedRun, note noteFlags, o followOptions) error {
+	files := make([]string, len(runs)) // that each run comes from, and its fold
+	for i, run := range runs {
+		files[i] = requestName(request, run)
 	}
-	note.note(&request)
 	newView := func() hostView { return newSeveralView(env, files) }
 	if o.detach {
 		newView = func() hostView { return newLinesView(env, files) }
@@ -41,7 +40,16 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, note 
 	})
 }
 
-// attempt is what became of a request file.
+// requestName names the request of a run by its file and fold.
+func requestName(r api.SubmitRequest, run api.RequestedRun) string {
+	name := string(r.Files[run.File].Name)
+	if run.Folds > 0 {
+		name += fmt.Sprintf(" fold %d of %d", run.Fold, run.Folds)
+	}
+	return name
+}
+
+// attempt is what became of a request file, or of a fold of it.
 type attempt struct {
 	file string
 	run  training.RunID // "" where none was started
@@ -117,13 +125,19 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 	}
 }
 
-// writeEnds prints how each run ended.
+// writeEnds prints how each run ended, and after that what folds have reached together.
 func (env *environment) writeEnds(attempts []attempt, format string) (unread error) {
 	var before api.RunReport
+	sets := foldSetsOf(attempts)
 	for _, a := range attempts {
-		if a.err == nil && a.end.Unfinished == nil && a.end.End != nil && unread == nil {
+		if a.err == nil && a.end.Unfinished == nil && a.end.End != nil && unread == nil && (format == formatJSON || !inFolds(sets, a.run)) {
 			unread = env.writeEnd(env.stdout, a.file, before, *a.end.End, format)
 			before = *a.end.End
+		}
+	}
+	for _, set := range sets {
+		if unread == nil {
+			unread = env.writeFolds(env.stdout, set, format)
 		}
 	}
 	if unread == nil && format != formatJSON && ran(attempts) {
@@ -243,6 +257,11 @@ func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
 		list = append(list, nextCommand{env.commandLine("runs resume " + strings.Join(left, " ")), "resume the runs that did not finish"})
 	case len(left) > fewRuns:
 		list = append(list, nextCommand{env.commandLine("runs resume --all"), "resume every run that did not finish"})
+	}
+	for _, set := range foldSetsOf(attempts) {
+		if set.Group != "" {
+			list = append(list, nextCommand{env.commandLine("runs compare --group " + shellQuoted(set.Group)), "see all figures of the folds side by side"})
+		}
 	}
 	list = append(list, nextCommand{env.commandLine("runs list"), "see all runs"})
 	for _, a := range attempts {
