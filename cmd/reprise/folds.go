@@ -120,7 +120,7 @@ func foldFiguresShown(set api.FoldSet, list []api.FoldFigure) []api.FoldFigure {
 	var shown []api.FoldFigure
 	for _, f := range list {
 		quantity, _, _ := strings.Cut(f.Name, ".")
-		wanted := slices.Contains(names, f.Name) && !(binary && strings.HasSuffix(f.Name, "_macro")) ||
+		wanted := slices.Contains(names, f.Name) && (!binary || !strings.HasSuffix(f.Name, "_macro")) ||
 			slices.Contains([]string{"rmse", "mae", "median_absolute_error", "r2", "mape"}, quantity)
 		switch {
 		case f.Name == set.Monitor:

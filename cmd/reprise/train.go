@@ -77,8 +77,7 @@ for the folds of a request; the progress goes to standard error.`,
 					return usageError(c, "unexpected argument %q; write --set %s", file, meant)
 				}
 			}
-			switch n := len(args); {
-			case n > api.MaxRequests:
+			if n := len(args); n > api.MaxRequests {
 				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(api.MaxRequests))
 			}
 			return interrupted(c.Context(), env.train(c.Context(), args, set, note, o), nothingStarted)
