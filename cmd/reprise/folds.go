@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -11,15 +12,54 @@ import (
 	"reprise/training"
 )
 
-// foldSetsOf returns the sets of runs that have ended and are folds of one request.
-func foldSetsOf(attempts []attempt) []api.FoldSet {
+// foldSets returns the sets of folds of one request that runs which have ended are in, with
+// the folds that ended before, as where only some of them were resumed.
+func (env *environment) foldSets(ctx context.Context, attempts []attempt) []api.FoldSet {
 	var reports []api.RunReport
 	for _, a := range attempts {
 		if a.err == nil && a.end.Unfinished == nil && a.end.End != nil {
 			reports = append(reports, *a.end.End)
 		}
 	}
-	return api.FoldSetsOf(reports)
+	ended := len(reports)
+	whole := slices.DeleteFunc(api.FoldSetsOf(reports), func(s api.FoldSet) bool { return len(s.Runs) < s.Folds })
+	var groups []string
+	for _, r := range reports {
+		d := r.Details
+		if d.Data.Table.Split.Folds > 0 && d.Job != nil && d.Job.Group != "" && !slices.Contains(groups, d.Job.Group) && !inFolds(whole, d.RunID) {
+			groups = append(groups, d.Job.Group)
+		}
+	}
+	for _, group := range groups {
+		for _, r := range env.recordedGroup(ctx, group) {
+			if !slices.ContainsFunc(reports, func(known api.RunReport) bool { return known.Details.RunID == r.Details.RunID }) {
+				reports = append(reports, r)
+			}
+		}
+	}
+	return slices.DeleteFunc(api.FoldSetsOf(slices.Concat(reports[ended:], reports[:ended])), func(s api.FoldSet) bool {
+		return !slices.ContainsFunc(attempts, func(a attempt) bool { return s.Has(a.run) })
+	})
+}
+
+// recordedGroup returns the runs of a group as the log has them, as far as it can be read.
+func (env *environment) recordedGroup(ctx context.Context, group string) (reports []api.RunReport) {
+	s, err := env.serviceFor(reading)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = s.Close() }() // it was only read
+	ctx = api.WithNotices(ctx, func(api.Notice) {})
+	list, err := s.Runs(ctx, api.RunsRequest{Group: group})
+	if err != nil {
+		return nil
+	}
+	for _, r := range list.Runs {
+		if report, err := s.Run(ctx, api.RunRequest{Run: string(r.RunID)}); err == nil {
+			reports = append(reports, report)
+		}
+	}
+	return reports
 }
 
 // inFolds reports whether a run is in one of the sets.

@@ -38,12 +38,15 @@ func TestFoldsThatAreKilledEndWithTheBitsOfEachAlone(t *testing.T) {
 	b := build(t)
 	job := foldsJob(t, folds)
 	b = b.with()
-	killWhen(b, func(line string) bool { return strings.HasPrefix(line, "[2 ") && strings.Contains(line, "] epoch 12/") }, "train", job)
+	killWhen(b, func(line string) bool { return strings.HasPrefix(line, "[3 ") && strings.Contains(line, "] epoch 12/") }, "train", job)
 	left := parse[[]api.Run](b, "runs", "list")
 	if len(left) != folds {
 		t.Fatalf("%d runs are recorded", len(left))
 	}
-	b.must("runs", "resume", "--all")
+	// Those that had ended before count, too.
+	if out := b.must("runs", "resume", "--all").stdout; !strings.Contains(out, "of 3 folds, each on") || strings.Count(out, "/3 ") != folds {
+		t.Errorf("%s", out)
+	}
 
 	alone := b.with()
 	hashes := map[string]bool{}

@@ -116,7 +116,7 @@ func (env *environment) attemptsToRest(ctx context.Context, s api.Service, view 
 // end with how they stand then. closed is what went wrong in letting go of the data
 // directory.
 func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, format string) {
-	unread := env.writeEnds(attempts, format)
+	unread := env.writeEnds(attempts, env.foldSets(context.WithoutCancel(ctx), attempts), format)
 	env.stands = func() error {
 		for i, a := range attempts {
 			attempts[i].end.End = env.standing(ctx, a.end.End)
@@ -126,9 +126,8 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 }
 
 // writeEnds prints how each run ended, and after that what folds have reached together.
-func (env *environment) writeEnds(attempts []attempt, format string) (unread error) {
+func (env *environment) writeEnds(attempts []attempt, sets []api.FoldSet, format string) (unread error) {
 	var before api.RunReport
-	sets := foldSetsOf(attempts)
 	for _, a := range attempts {
 		if a.err == nil && a.end.Unfinished == nil && a.end.End != nil && unread == nil && (format == formatJSON || !inFolds(sets, a.run)) {
 			unread = env.writeEnd(env.stdout, a.file, before, *a.end.End, format)
@@ -141,7 +140,7 @@ func (env *environment) writeEnds(attempts []attempt, format string) (unread err
 		}
 	}
 	if unread == nil && format != formatJSON && ran(attempts) {
-		unread = env.writeNext(env.stdout, attempts)
+		unread = env.writeNext(env.stdout, attempts, sets)
 	}
 	return unread
 }
@@ -242,7 +241,7 @@ func ran(attempts []attempt) bool {
 const fewRuns = 3
 
 // writeNext prints what to do with several runs that have ended.
-func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
+func (env *environment) writeNext(w io.Writer, attempts []attempt, sets []api.FoldSet) error {
 	var list []nextCommand
 	var left []string
 	for _, a := range attempts {
@@ -258,7 +257,7 @@ func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
 	case len(left) > fewRuns:
 		list = append(list, nextCommand{env.commandLine("runs resume --all"), "resume every run that did not finish"})
 	}
-	for _, set := range foldSetsOf(attempts) {
+	for _, set := range sets {
 		if set.Group != "" {
 			list = append(list, nextCommand{env.commandLine("runs compare --group " + shellQuoted(set.Group)), "see all figures of the folds side by side"})
 		}
