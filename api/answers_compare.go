@@ -10,9 +10,11 @@ import (
 // MaxCompared bounds the runs of one comparison.
 const MaxCompared = 100
 
-// CompareRequest asks for a comparison of runs, 2 to MaxCompared, each once.
+// CompareRequest asks for a comparison of runs, 2 to MaxCompared, each once: those named, or
+// those of a group that have begun.
 type CompareRequest struct {
-	Runs []string `json:"runs"`
+	Runs  []string `json:"runs,omitempty"`
+	Group string   `json:"group,omitempty"`
 }
 
 // Comparison is what runs have that differs, and their figures. Every list of values has
@@ -26,6 +28,8 @@ type Comparison struct {
 	// SameData says that all runs were judged by the same validation samples. If it is
 	// false, their figures say little about each other.
 	SameData bool `json:"same_data"`
+	// Folds are the runs that are folds of one request, with means and standard deviations.
+	Folds []FoldSet `json:"folds,omitempty"`
 }
 
 // ComparedRun is a run of a comparison.

@@ -9,7 +9,7 @@ import (
 	"reprise/training"
 )
 
-// MaxRequests bounds the training requests of one submission: as many runs as a
+// MaxRequests bounds the training requests of one submission, and their runs: as many as a
 // process lets wait.
 const MaxRequests = 1000
 
@@ -59,8 +59,11 @@ type Validation struct {
 	Data            training.Dataset         `json:"data"`
 	Hyperparameters training.Hyperparameters `json:"hyperparameters"`
 	TotalSteps      uint64                   `json:"total_steps"`
-	Memory          nn.MemoryPlan            `json:"memory"`
-	Devices         []Placement              `json:"devices"`
+	// Folds is how many runs it would train, one for each fold; absent for a single run. The
+	// rest is about the first of them.
+	Folds   int           `json:"folds,omitempty"`
+	Memory  nn.MemoryPlan `json:"memory"`
+	Devices []Placement   `json:"devices"`
 	// Job is how it would be queued; null for a request that says nothing about that.
 	Job *ValidatedJob `json:"job,omitempty"`
 }
@@ -91,19 +94,22 @@ type Placement struct {
 	Refusal []device.Reason `json:"refusal,omitempty"`
 }
 
-// SubmitRequest asks for a run of each of several training requests.
+// SubmitRequest asks for a run of each of several training requests, or for a run of each
+// fold of those that have folds. The folds of a request that names no group are a group of
+// their own.
 type SubmitRequest struct {
-	// Files are 1 to MaxRequests requests. Settings change each of them.
+	// Files are 1 to MaxRequests requests, as are the runs that they ask for. Settings change
+	// each of them.
 	Files    []RequestFile `json:"files"`
 	Settings Settings      `json:"settings,omitzero"`
 	// Folder is the absolute path of the folder that relative paths start from.
 	Folder Text `json:"folder"`
-	// Name is what to call the only run, instead of what its request says. Tags are added to
-	// those of each request.
+	// Name is what to call the only run, instead of what its request says; folds are called
+	// NAME-fold1 and so on. Tags are added to those of each request.
 	Name string   `json:"name,omitempty"`
 	Tags []string `json:"tags,omitempty"`
 	Note string   `json:"note,omitempty"`
-	// RunIDs are the ids that the runs shall have, one for each file, for a caller that has
+	// RunIDs are the ids that the runs shall have, in the order of Runs, for a caller that has
 	// to know them even if the answer does not reach it. Without them, the service draws
 	// ids.
 	RunIDs []training.RunID `json:"run_ids,omitempty"`
@@ -111,7 +117,7 @@ type SubmitRequest struct {
 
 // Submission is what became of a training request, or of a run to be resumed.
 type Submission struct {
-	// Index is the place in the request, from 0.
+	// Index is the place in SubmitRequest.Runs, or among the runs to be resumed, from 0.
 	Index int `json:"index"`
 	// RunID is the run that was started.
 	RunID training.RunID `json:"run_id,omitempty"`

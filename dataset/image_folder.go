@@ -153,10 +153,11 @@ func openImageFolder(ctx context.Context, source Source, room *ImageRoom) (*Data
 	for i, item := range f.items {
 		b.labels[i] = index[item.class]
 	}
-	of, err := f.split(b.labels, len(classes), share, source.Table.Split)
+	of, notes, err := f.split(b.labels, classes, share, source.Table.Split)
 	if err != nil {
 		return nil, err
 	}
+	d.images.notes = append(d.images.notes, notes...)
 	d.parts = partition(b, of)
 	return d.seal()
 }
@@ -176,7 +177,8 @@ func checkImageSource(source Source) (float64, error) {
 	split := source.Table.Split
 	switch split.Method {
 	case "", SplitRandom, SplitStratified:
-		errs = append(errs, split.check(share)...)
+		errs = append(errs, split.check(share*b2f(split.Folds == 0))...)
+		errs = append(errs, split.checkFolds(source.ValidationFraction)...)
 	default:
 		errs = append(errs, doesNotFit(FieldSplit+".method", quote(string(split.Method)), what, "use random or stratified, or leave it out"))
 	}
@@ -303,7 +305,10 @@ func (f *imageFolder) checkSplit(source Source) error {
 		if source.ValidationFraction != 0 {
 			own(Validation, FieldValidationFraction, fmt.Sprint(source.ValidationFraction))
 		}
-		if split.TestFraction == 0 && split != (SplitOptions{}) {
+		switch {
+		case split.Folds > 0:
+			own(Validation, FieldFolds, fmt.Sprint(split.Folds))
+		case split.TestFraction == 0 && split != (SplitOptions{}):
 			own(Validation, FieldSplit, "a mapping")
 		}
 	}
@@ -370,8 +375,8 @@ func compareNames(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// split returns the split of each image.
-func (f *imageFolder) split(labels []int32, classes int, share float64, o SplitOptions) ([]Split, error) {
+// split returns the split of each image, and what there is to say of it.
+func (f *imageFolder) split(labels []int32, classes []string, share float64, o SplitOptions) ([]Split, []string, error) {
 	of := make([]Split, len(f.items))
 	n := 0
 	for i, item := range f.items {
@@ -383,25 +388,30 @@ func (f *imageFolder) split(labels []int32, classes int, share float64, o SplitO
 	if f.folders[Validation] != "" {
 		for s, name := range f.folders {
 			if name != "" && !slices.Contains(of, Split(s)) {
-				return nil, &DataError{File: f.path, Value: name, Problem: "has no images", Fix: "put in images by class, or remove the folder"}
+				return nil, nil, &DataError{File: f.path, Value: name, Problem: "has no images", Fix: "put in images by class, or remove the folder"}
 			}
 		}
-		return of, nil
+		return of, nil, nil
 	}
 	if n < 2 {
-		return nil, &DataError{File: f.path, Value: figures.Plural(n, "image"), Problem: "is not enough to train and validate on", Fix: "add images"}
+		return nil, nil, &DataError{File: f.path, Value: figures.Plural(n, "image"), Problem: "is not enough to train and validate on", Fix: "add images"}
+	}
+	if o.Folds > 0 {
+		inFold, notes, err := foldOf(n, labels[:n], classes, o)
+		copy(of, inFold)
+		return of, notes, err
 	}
 	validation := currentReading.validationRows(n, share)
 	test := testRows(n, validation, o.TestFraction)
 	if o.Method == SplitRandom {
 		copy(of, splitAtRandom(n, validation, test, o.Seed))
 	} else {
-		copy(of, splitStratified(labels[:n], classes, validation, test, o.Seed))
+		copy(of, splitStratified(labels[:n], len(classes), validation, test, o.Seed))
 	}
 	if !slices.Contains(of, Validation) {
-		return nil, &DataError{File: f.path, Value: figures.Plural(n, "image"), Problem: "leave none of any class for validation", Fix: "add images, or use split: {method: random}"}
+		return nil, nil, &DataError{File: f.path, Value: figures.Plural(n, "image"), Problem: "leave none of any class for validation", Fix: "add images, or use split: {method: random}"}
 	}
-	return of, nil
+	return of, nil, nil
 }
 
 // notes says what was decided that nobody asked for.

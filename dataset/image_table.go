@@ -93,7 +93,7 @@ func (t *tableReading) imageSet(ctx context.Context) (*Dataset, error) {
 		}
 		target = preprocess.Target{Column: t.names[t.target[0]], Classes: d.classNames, NumericClasses: t.labels.numberLine > 0}
 	}
-	of, err := t.split(b.labels, len(d.classNames))
+	of, err := t.split(b.labels, d.classNames)
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +147,7 @@ func (t *tableReading) imageNotes() []string {
 	if out := t.leftOut(); out != "" {
 		notes = append(notes, "left out: "+out)
 	}
+	notes = append(notes, t.notes...)
 	for _, c := range t.imageKinds() {
 		if c.Role == "unused" && c.Kind != columns.Ignored {
 			unused = append(unused, c.Name)

@@ -343,6 +343,8 @@ func checkNoTable(source Source, what string) error {
 		return doesNotFit(FieldSeparator, quote(o.Separator), what, fix)
 	case o.Root != "":
 		return doesNotFit(FieldRoot, quote(o.Root), what, "leave it out; it is for tables with a column of paths")
+	case o.Split.Folds != 0:
+		return doesNotFit(FieldFolds, fmt.Sprint(o.Split.Folds), what, "leave it out; folds are for tables and folders of images by class")
 	case o.Split != SplitOptions{}:
 		return doesNotFit(FieldSplit, "a mapping", what, fix)
 	}

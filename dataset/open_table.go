@@ -103,6 +103,7 @@ type tableReading struct {
 	keys    []tablefile.Cell // of each row in the column of the split
 	fileOf  []Split          // of each row, with SplitFiles
 	left    map[string]int   // how many rows are left out, by why
+	notes   []string         // about the split
 	content hash.Hash        // of all cells
 	images  []imageSource    // of each row, with a column of images
 	room    *ImageRoom       // for decoding them
@@ -135,7 +136,8 @@ func (t *tableReading) check() error {
 	share, err := checkFraction(t.source.ValidationFraction)
 	t.share = share
 	split := t.source.Table.Split
-	errs = append(append(errs, err), split.check(share*b2f(split.Method != SplitFiles))...)
+	errs = append(append(errs, err), split.check(share*b2f(split.Method != SplitFiles && split.Folds == 0))...)
+	errs = append(errs, split.checkFolds(t.source.ValidationFraction)...)
 	errs = append(errs, t.source.Image.check()...)
 	if split.Method == SplitStratified && t.source.Task == Regression {
 		errs = append(errs, &fault.FieldError{Field: FieldSplit + ".method", Value: string(split.Method), Problem: "needs classes, and the task is regression",
@@ -510,7 +512,7 @@ func (t *tableReading) dataset(ctx context.Context) (*Dataset, error) {
 		d.classNames, b.labels = names, labels
 		target = preprocess.Target{Column: t.names[t.target[0]], Classes: names, NumericClasses: t.labels.numberLine > 0}
 	}
-	of, err := t.split(b.labels, len(d.classNames))
+	of, err := t.split(b.labels, d.classNames)
 	if err != nil {
 		return nil, err
 	}
@@ -561,9 +563,12 @@ func (t *tableReading) quantities(train []uint32) ([]preprocess.Quantity, error)
 	return list, nil
 }
 
-// split returns the split of each row.
-func (t *tableReading) split(labels []int32, classes int) ([]Split, error) {
+// split returns the split of each row, which is of one of the classes, if there are any.
+func (t *tableReading) split(labels []int32, classes []string) ([]Split, error) {
 	o := t.source.Table.Split
+	if o.Folds > 0 {
+		return t.fold(labels, classes)
+	}
 	n := len(t.fileOf)
 	validation := currentReading.validationRows(n, t.share)
 	test := testRows(n, validation, o.TestFraction)
@@ -583,30 +588,52 @@ func (t *tableReading) split(labels []int32, classes int) ([]Split, error) {
 		}
 		of = splitByTime(times, validation, test)
 	case method == SplitGroup:
-		index := map[string]int32{}
-		groupOf := make([]int32, n)
-		for i, cell := range t.keys {
-			label := columns.Label(cell)
-			g, ok := index[label]
-			if !ok {
-				g = int32(len(index))
-				index[label] = g
-			}
-			groupOf[i] = g
-		}
-		groups := len(index)
+		groupOf, groups := t.groups()
 		if groups < 2 || o.TestFraction > 0 && groups < 3 {
 			return nil, &fault.FieldError{Field: FieldSplit + ".column", Value: quote(o.Column),
 				Problem: fmt.Sprintf("has %s, too few for every split to have one", figures.Plural(groups, "different value")), Fix: "split by another column"}
 		}
 		validation = currentReading.validationRows(groups, t.share)
 		of = splitByGroup(groupOf, groups, validation, testRows(groups, validation, o.TestFraction), o.Seed)
-	case method == SplitStratified, method == "" && classes > 0:
-		of = splitStratified(labels, classes, validation, test, o.Seed)
+	case method == SplitStratified, method == "" && len(classes) > 0:
+		of = splitStratified(labels, len(classes), validation, test, o.Seed)
 	default:
 		of = splitAtRandom(n, validation, test, o.Seed)
 	}
 	return of, t.checkSplit(of)
+}
+
+// fold returns the split of each row in a fold.
+func (t *tableReading) fold(labels []int32, classes []string) ([]Split, error) {
+	o := t.source.Table.Split
+	if o.Method == SplitGroup {
+		groupOf, groups := t.groups()
+		test := testRows(groups, o.Folds-1, o.TestFraction)
+		if err := o.foldable(groups, test, "different value", " of "+quote(o.Column)); err != nil {
+			return nil, err
+		}
+		of := foldByGroup(groupOf, groups, test, o)
+		return of, t.checkSplit(of)
+	}
+	of, notes, err := foldOf(len(t.fileOf), labels, classes, o)
+	t.notes = notes
+	return of, err
+}
+
+// groups numbers the values of the column of the split, and returns that of each row.
+func (t *tableReading) groups() (of []int32, n int) {
+	index := map[string]int32{}
+	of = make([]int32, len(t.keys))
+	for i, cell := range t.keys {
+		label := columns.Label(cell)
+		g, ok := index[label]
+		if !ok {
+			g = int32(len(index))
+			index[label] = g
+		}
+		of[i] = g
+	}
+	return of, len(index)
 }
 
 // time returns when a row is, by the cell of the column of the split.

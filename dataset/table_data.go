@@ -21,10 +21,11 @@ type tableData struct {
 	targets []string
 	group   string // the column by which the rows were split, if it is no feature
 	leftOut string
+	notes   []string // about the split
 }
 
 func newTableData(d preprocess.Document, t *tableReading) (*tableData, error) {
-	data := &tableData{columns: t.meaning, content: hex.EncodeToString(t.content.Sum(nil)), leftOut: t.leftOut()}
+	data := &tableData{columns: t.meaning, content: hex.EncodeToString(t.content.Sum(nil)), leftOut: t.leftOut(), notes: t.notes}
 	var err error
 	if data.encoder, err = preprocess.NewEncoder(d); err != nil {
 		return nil, err
@@ -55,7 +56,8 @@ func have(n int) string {
 }
 
 // Notes says what was decided about the data that nobody asked for: rows that are left
-// out, columns that are not used, and what becomes of missing cells.
+// out, classes that are rarer than there are folds, columns that are not used, and what
+// becomes of missing cells.
 func (d *Dataset) Notes() []string {
 	if d.images != nil {
 		return slices.Clone(d.images.notes)
@@ -67,6 +69,7 @@ func (d *Dataset) Notes() []string {
 	if d.table.leftOut != "" {
 		notes = append(notes, "left out: "+d.table.leftOut)
 	}
+	notes = append(notes, d.table.notes...)
 	for _, c := range d.table.columns {
 		if d.table.other(c.Name) {
 			continue

@@ -17,6 +17,8 @@ const (
 	FieldEncoding  = "encoding"
 	FieldSeparator = "separator"
 	FieldSplit     = "split"
+	FieldFolds     = FieldSplit + ".folds"
+	FieldFold      = FieldSplit + ".fold"
 )
 
 // TableOptions say how to read a table. Two values are equal if they say the same.
@@ -150,7 +152,7 @@ func SplitMethods() []SplitMethod {
 }
 
 // SplitOptions say which rows of a table are held out. How many are for validation is
-// Source.ValidationFraction.
+// Source.ValidationFraction, unless there are Folds.
 type SplitOptions struct {
 	// Method is "" for SplitStratified where there are classes, and SplitRandom elsewhere.
 	Method SplitMethod `json:"method,omitempty"`
@@ -158,6 +160,10 @@ type SplitOptions struct {
 	Column string `json:"column,omitempty"`
 	// Seed chooses among the splits that a method could make by drawing.
 	Seed uint64 `json:"seed,omitempty"`
+	// Folds is into how many parts the rows are divided of which one is for validation;
+	// 0 where Source.ValidationFraction says how many rows are. Fold is that part, from 1.
+	Folds int `json:"folds,omitempty"`
+	Fold  int `json:"fold,omitempty"`
 	// TestFraction is how much to keep for the test; 0 is nothing.
 	TestFraction float64 `json:"test_fraction,omitempty"`
 	// ValidationPath and TestPath are the files of SplitFiles.

@@ -45,13 +45,18 @@ func noJob(id training.RunID, done string) error {
 	return fault.New(fault.Conflict, "run %s cannot be %s: the version that recorded it had no queue, where that is noted", id, done)
 }
 
-// annotate adds what a submission says of its runs to what their requests do.
-func annotate(q api.SubmitRequest, submission *queue.Submission) error {
+// annotate adds what a submission says of its runs to what their requests do. A fold of
+// several has a name of its own.
+func annotate(q api.SubmitRequest, run api.RequestedRun, submission *queue.Submission) error {
 	all, err := annotationOf(q).AddedTo(submission.Annotation)
-	if err == nil {
-		submission.Annotation = all
+	if err != nil {
+		return err
 	}
-	return err
+	submission.Annotation = all
+	if run.Folds > 0 && submission.Annotation.Name != "" {
+		submission.Annotation.Name += fmt.Sprintf("-fold%d", run.Fold)
+	}
+	return nil
 }
 
 // checkAnnotation fails for notes that runs cannot have.

@@ -18,7 +18,8 @@ const checkPatience = 2 * time.Second
 
 // toCheck is a request that is to be checked against its data.
 type toCheck struct {
-	at      int // among the requests that are submitted together
+	at      int // among the runs that are submitted together
+	file    int // that the request is in
 	request api.TrainingRequest
 	id      training.RunID
 }
@@ -98,10 +99,10 @@ func (s *Service) check(ctx context.Context, q api.SubmitRequest, c toCheck) (ou
 	ctx = api.WithNotices(ctx, func(n api.Notice) { out.notices = append(out.notices, n) })
 	out.job, out.err = s.ready(ctx, c.request, c.id, string(q.Folder))
 	if out.err == nil {
-		noteClasses(ctx, string(q.Files[c.at].Name), len(q.Files) > 1, out.job.data)
+		noteClasses(ctx, string(q.Files[c.file].Name), len(q.Files) > 1, out.job.data)
 		for _, note := range out.job.notes {
 			if len(q.Files) > 1 {
-				note = string(q.Files[c.at].Name) + ": " + note
+				note = string(q.Files[c.file].Name) + ": " + note
 			}
 			api.Notify(ctx, api.Notice{Note: note})
 		}

@@ -13,12 +13,20 @@ import (
 	"reprise/api"
 	"reprise/dataset"
 	"reprise/fault"
+	"reprise/queue"
 )
 
 // Compare implements api.Service.
 func (s *Service) Compare(ctx context.Context, q api.CompareRequest) (_ api.Comparison, err error) {
 	defer explain(ctx, &err)
-	if n := len(q.Runs); n < 2 || n > api.MaxCompared {
+	switch n := len(q.Runs); {
+	case q.Group != "" && n > 0:
+		return api.Comparison{}, &fault.FieldError{Field: "group", Value: q.Group, Problem: "cannot be given together with runs", Fix: "leave one of them out"}
+	case q.Group != "":
+		if q.Runs, err = s.begunIn(ctx, q.Group); err != nil {
+			return api.Comparison{}, err
+		}
+	case n < 2 || n > api.MaxCompared:
 		return api.Comparison{}, &fault.FieldError{Field: "runs", Value: fmt.Sprint(n), Problem: "is not a number of runs that can be compared",
 			Fix: fmt.Sprintf("name 2 to %d", api.MaxCompared)}
 	}
@@ -49,9 +57,31 @@ func (s *Service) Compare(ctx context.Context, q api.CompareRequest) (_ api.Comp
 	return comparisonOf(reports)
 }
 
+// begunIn returns the runs of a group that have begun.
+func (s *Service) begunIn(ctx context.Context, group string) ([]string, error) {
+	list, err := s.Runs(ctx, api.RunsRequest{Group: group})
+	if err != nil {
+		return nil, err
+	}
+	if len(list.Runs) == 0 {
+		return nil, queue.NoGroup(group)
+	}
+	var ids []string
+	for _, r := range list.Runs {
+		if r.Epochs > 0 {
+			ids = append(ids, string(r.RunID))
+		}
+	}
+	if n := len(ids); n < 2 || n > api.MaxCompared {
+		return nil, &fault.FieldError{Field: "group", Value: group, Problem: fmt.Sprintf("has %d runs that have begun", n),
+			Fix: fmt.Sprintf("name a group with 2 to %d, or some of the runs", api.MaxCompared)}
+	}
+	return ids, nil
+}
+
 // comparisonOf compares runs.
 func comparisonOf(reports []api.RunReport) (api.Comparison, error) {
-	c := api.Comparison{SameData: true, Differences: []api.FieldDifference{}, Figures: []api.ComparedFigure{}}
+	c := api.Comparison{SameData: true, Folds: api.FoldSetsOf(reports), Differences: []api.FieldDifference{}, Figures: []api.ComparedFigure{}}
 	fields := make([]map[string]json.RawMessage, len(reports))
 	figures := make([]map[string]float64, len(reports))
 	for i, r := range reports {

@@ -15,6 +15,7 @@ import (
 // found already: what the sound parts of it say of the data, and how they fit it.
 // Nothing is fetched for a request that cannot be trained.
 func (s *Service) moreMistakes(ctx context.Context, request api.TrainingRequest, folder string) error {
+	request = request.Folds()[0]
 	library, done, err := s.library(ctx)
 	if err != nil || !request.Sound("dataset_path") {
 		return nil // it is not a mistake in the request

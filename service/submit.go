@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ import (
 type job struct {
 	submit  queue.Submit
 	named   bool // its caller has chosen its id
+	folds   int  // it is one of so many; 0 for one that stands alone
 	data    *dataset.Dataset
 	session training.TrainingSession
 	events  []training.Event
@@ -59,7 +61,7 @@ func (s *Service) Validate(ctx context.Context, q api.ValidateRequest) (_ api.Va
 	}
 	v := api.Validation{
 		Valid: true, Model: api.ValidatedModel{Architecture: session.Architecture, Parameters: parameters}, Init: session.Init, Data: session.Dataset,
-		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(),
+		Hyperparameters: session.Hyperparameters, TotalSteps: session.Hyperparameters.TotalSteps(session.Dataset.Training), Memory: plan.Memory(), Folds: j[0].folds,
 	}
 	if q := j[0].submit.Submission; q.Priority != 0 || q.Owner != s.userOf(ctx) || q.Group != "" || len(q.After)+len(q.Labels) > 0 || q.MaxDuration != 0 || !q.Annotation.IsZero() {
 		v.Job = &api.ValidatedJob{
@@ -142,63 +144,74 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 		return nil, &fault.FieldError{Field: "files", Value: fmt.Sprint(n), Problem: "is not a number of requests that can be submitted",
 			Fix: fmt.Sprintf("give 1 to %d", api.MaxRequests)}
 	}
-	if err := joined([]error{checkRunIDs(q), checkAnnotation(q)}); err != nil {
+	if err := joined([]error{eachRunID(q.RunIDs), checkAnnotation(q)}); err != nil {
 		return nil, err
 	}
 	if err := checkFolder(q.Folder); err != nil {
 		return nil, err
 	}
-	settings := q.Settings.Parse()
-	requests, errs := make([]api.TrainingRequest, len(q.Files)), make([]error, len(q.Files))
-	sound := true
-	for i, file := range q.Files {
-		if requests[i], errs[i] = s.parse(ctx, file, settings, string(q.Folder)); errs[i] != nil {
-			sound = false
-			if len(q.Files) > 1 {
-				errs[i] = invalid(errs[i])
-			}
-		}
-		if err := ctx.Err(); err != nil {
+	requests, runs, errs := s.parseAll(ctx, q)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	sound := errors.Join(errs...) == nil
+	if sound {
+		if err := checkRuns(q, runs); err != nil {
 			return nil, err
 		}
 	}
-	several := len(q.Files) > 1
 	var list []toCheck
-	jobs := make([]job, len(q.Files))
+	jobs := make([]job, len(runs))
 	draw := withoutRepeats(s.newRunID)
 	set := s.queueSettings(ctx)
-	for i, request := range requests {
+	group := "" // of the folds of the file
+	for i, run := range runs {
 		if errs[i] != nil {
 			continue
 		}
+		file := q.Files[run.File].Name
 		var submission queue.Submission
-		request, unresolved := s.resolveInitial(ctx, request, string(q.Folder))
+		request, unresolved := s.resolveInitial(ctx, requests[i], string(q.Folder))
 		if unresolved != nil {
 			request.Model.Init = ""
 		}
-		request, submission, errs[i] = s.split(ctx, set, request, q.Files[i].Name, q.Folder)
+		requests[i], submission, errs[i] = s.split(ctx, set, request, file, q.Folder)
 		errs[i] = joined([]error{unresolved, errs[i]})
 		if errs[i] == nil {
-			errs[i] = annotate(q, &submission)
+			errs[i] = annotate(q, run, &submission)
 		}
 		id := draw()
-		if len(q.RunIDs) > 0 {
+		if i < len(q.RunIDs) {
 			id, jobs[i].named = q.RunIDs[i], true
 		}
-		jobs[i].submit = queue.Submit{Job: queue.JobID(id), Submission: submission}
+		if run.Folds > 0 {
+			if run.Fold == 1 {
+				group = cmp.Or(submission.Group, "folds-"+string(id))
+			}
+			if !fetch { // to be submitted
+				submission.Group = group
+			}
+			submission.Name = queue.NameOf(fmt.Sprintf("%s fold %d of %d", file, run.Fold, run.Folds))
+		}
+		errs[i] = joined([]error{errs[i], namesOfFold(run, submission)})
+		jobs[i].folds, jobs[i].submit = run.Folds, queue.Submit{Job: queue.JobID(id), Submission: submission}
 		// Nothing is fetched where the submission will be refused anyway. Without a network,
 		// what is missing is not waited for.
-		if (!fetch && !s.offline() || !sound || errs[i] != nil) && s.mustFetch(ctx, request, string(q.Folder)) {
+		if (!fetch && !s.offline() || !sound || errs[i] != nil) && s.mustFetch(ctx, requests[i], string(q.Folder)) {
 			continue
 		}
-		list = append(list, toCheck{i, request, id})
+		list = append(list, toCheck{at: i, file: run.File, request: requests[i], id: id})
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 	}
+	said := map[api.Notice]bool{} // the folds of a file say most of it alike
 	take := func(i int, c checked) {
 		for _, n := range c.notices {
-			api.Notify(ctx, n)
+			if runs[i].Folds == 0 || !said[n] {
+				api.Notify(ctx, n)
+			}
+			said[n] = true
 		}
 		errs[i] = joined([]error{errs[i], c.err})
 		jobs[i].session, jobs[i].events, jobs[i].initial = c.job.session, c.job.events, c.job.initial
@@ -215,19 +228,83 @@ func (s *Service) prepare(ctx context.Context, q api.SubmitRequest, fetch bool) 
 	} else if errors.Join(errs...) != nil {
 		abandon()
 	}
-	if !several {
-		return jobs, errs[0]
+	perFile := make([]error, len(q.Files))
+	for i, run := range runs {
+		perFile[run.File] = alsoFold(perFile[run.File], errs[i])
 	}
-	return jobs, joinMistakes(q.Files, errs)
+	if len(q.Files) == 1 {
+		return jobs, perFile[0]
+	}
+	return jobs, joinMistakes(q.Files, perFile)
 }
 
-// checkRunIDs fails for ids that runs cannot have, with everything that is wrong.
-func checkRunIDs(q api.SubmitRequest) error {
-	if n := len(q.RunIDs); n > 0 && n != len(q.Files) {
-		return &fault.FieldError{Field: "run_ids", Value: fmt.Sprint(n), Problem: fmt.Sprintf("is not the number of files, which is %d", len(q.Files)),
-			Fix: "give an id for each file, or none"}
+// parseAll parses the files, and returns a request for each run that they ask for, or the
+// error of its file.
+func (s *Service) parseAll(ctx context.Context, q api.SubmitRequest) (requests []api.TrainingRequest, runs []api.RequestedRun, errs []error) {
+	settings := q.Settings.Parse()
+	for i, file := range q.Files {
+		request, err := s.parse(ctx, file, settings, string(q.Folder))
+		if ctx.Err() != nil {
+			return requests, runs, errs
+		}
+		if err != nil {
+			if len(q.Files) > 1 {
+				err = invalid(err)
+			}
+			requests, runs, errs = append(requests, request), append(runs, api.RequestedRun{File: i}), append(errs, err)
+			continue
+		}
+		folds := request.Folds()
+		for _, fold := range folds {
+			run := api.RequestedRun{File: i}
+			if len(folds) > 1 {
+				run.Fold, run.Folds = fold.Dataset.Split.Fold, len(folds)
+			}
+			requests, runs, errs = append(requests, fold), append(runs, run), append(errs, nil)
+		}
 	}
-	return eachRunID(q.RunIDs)
+	return requests, runs, errs
+}
+
+// checkRuns fails for more runs than can be submitted together, and for ids that are not
+// one for each.
+func checkRuns(q api.SubmitRequest, runs []api.RequestedRun) error {
+	if n := len(runs); n > api.MaxRequests {
+		return &fault.FieldError{Field: "files", Value: fmt.Sprintf("%d runs, with all folds,", n), Problem: "are more than can be submitted together",
+			Fix: fmt.Sprintf("give requests of at most %d runs", api.MaxRequests)}
+	}
+	if n := len(q.RunIDs); n > 0 && n != len(runs) {
+		return &fault.FieldError{Field: "run_ids", Value: fmt.Sprint(n), Problem: fmt.Sprintf("is not the number of runs, which is %d", len(runs)),
+			Fix: "give an id for each run, or none"}
+	}
+	return nil
+}
+
+// namesOfFold fails for what a fold of several is called because it is one.
+func namesOfFold(run api.RequestedRun, submission queue.Submission) error {
+	if run.Folds == 0 || submission.Annotation.Validate() == nil {
+		return nil
+	}
+	return invalid(submission.Annotation.Validate())
+}
+
+// alsoFold adds the mistakes of a fold to those of the folds before it, which mostly have
+// the same.
+func alsoFold(before, err error) error {
+	if before == nil || err == nil {
+		return errors.Join(before, err)
+	}
+	known := map[string]bool{}
+	all := fault.Parts(before)
+	for _, part := range all {
+		known[part.Error()] = true
+	}
+	for _, part := range fault.Parts(err) {
+		if !known[part.Error()] {
+			all = append(all, part)
+		}
+	}
+	return fault.As(fault.KindOf(before), errors.Join(all...))
 }
 
 // eachRunID fails for ids that no run can have, and for one that is given twice.

@@ -3,6 +3,7 @@ package servicetest
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -108,6 +109,58 @@ func trained(t *testing.T, h Harness) {
 	}
 	if end := followed(t, s, []string{string(forked.RunID)}, nil); end[0].Details.State != training.Completed || end[0].Details.ForkOf != forked.Parent {
 		t.Errorf("%+v", end[0].Details.Run)
+	}
+}
+
+// folded submits a request with folds beside another one. Its runs have the ids that were
+// given and are one group, whose comparison sums them up.
+func folded(t *testing.T, h Harness) {
+	s := h.Open(t, filepath.Join(t.TempDir(), "new"))
+	table := filepath.Join(t.TempDir(), "sizes.csv")
+	if err := os.WriteFile(table, []byte("size,kind\n1,a\n9,b\n2,a\n8,b\n3,a\n7,b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const head = "model_architecture: mlp\nmodel: {hidden: [2]}\ndataset_path: sizes.csv\nconfig: {batch_size: 2, learning_rate: 0.01, epochs: 1}\n"
+	q := api.SubmitRequest{Folder: api.Text(filepath.Dir(table)), Files: []api.RequestFile{
+		{Name: "one.yaml", Content: head + "dataset: {target: kind}\n"}, {Name: "folds.yaml", Content: head + "dataset: {target: kind, split: {folds: 2}}\n"},
+	}}
+	for _, n := range []int{2, 4} {
+		q.RunIDs = []training.RunID{"one", "fold1", "fold2", "more"}[:n]
+		for _, err := range s.Submit(t.Context(), q) {
+			if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "is not the number of runs, which is 3") {
+				t.Errorf("%d ids for 3 runs: %v", n, err)
+			}
+		}
+	}
+	q.RunIDs = q.RunIDs[:3]
+	var runs []string
+	for submission, err := range s.Submit(t.Context(), q) {
+		if err != nil || submission.Error != nil || submission.Index != len(runs) || submission.RunID != q.RunIDs[len(runs)] {
+			t.Fatalf("%+v, %v", submission, err)
+		}
+		runs = append(runs, string(submission.RunID))
+	}
+	if len(runs) != 3 {
+		t.Fatalf("runs %q", runs)
+	}
+	for i, end := range followed(t, s, runs, nil) {
+		group := "folds-fold1"
+		if i == 0 {
+			group = ""
+		}
+		if d := end.Details; d.State != training.Completed || d.Data.Table.Split.Fold != i || d.Job.Group != group {
+			t.Errorf("%+v in group %q, fold %d", d.Run, d.Job.Group, d.Data.Table.Split.Fold)
+		}
+	}
+	c, err := s.Compare(t.Context(), api.CompareRequest{Group: "folds-fold1"})
+	if err != nil || len(c.Folds) != 1 || len(c.Folds[0].Runs) != 2 {
+		t.Fatalf("%+v, %v", c.Folds, err)
+	}
+	if f, ok := c.Folds[0].Figure("accuracy"); !ok || f.StandardDeviation == nil || f.Baseline == nil {
+		t.Errorf("%+v", f)
+	}
+	if _, err := s.Compare(t.Context(), api.CompareRequest{Runs: runs, Group: "folds-fold1"}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("runs and a group: %v", err)
 	}
 }
 

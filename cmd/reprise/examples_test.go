@@ -94,8 +94,8 @@ func TestExamplesInHelpWork(t *testing.T) {
 			case slices.Contains([]string{"compare", "delete"}, c.Name()):
 				in = b.with()
 				job := mlpJob(t, "batch_size: 256, learning_rate: 0.002, epochs: 1")
-				first := parse[api.Result](in, "train", job, "--name", "baseline", "-o", "json")
-				in.must("train", job, "--tag", "scratch", "--set", "config.epochs=2")
+				first := parse[api.Result](in, "train", job, "--name", "baseline", "--set", "job.group=sweep", "-o", "json")
+				in.must("train", job, "--tag", "scratch", "--set", "config.epochs=2", "--set", "job.group=sweep")
 				example = strings.ReplaceAll(example, "20261130-101500-3f2a", string(first.RunID))
 			}
 			line := here.Replace(example)

@@ -71,9 +71,8 @@ func (a *asked) draw(newRunID func() training.RunID, file string) training.RunID
 
 // Submit implements api.Service.
 func (g guestService) Submit(ctx context.Context, r api.SubmitRequest) iter.Seq2[api.Submission, error] {
-	r.RunIDs = make([]training.RunID, len(r.Files))
-	for i, file := range r.Files {
-		r.RunIDs[i] = g.asked.draw(g.newRunID, string(file.Name))
+	for _, run := range r.Runs() {
+		r.RunIDs = append(r.RunIDs, g.asked.draw(g.newRunID, requestName(r, run)))
 	}
 	return func(yield func(api.Submission, error) bool) {
 		for submitted, err := range g.Service.Submit(ctx, r) {

@@ -252,7 +252,11 @@ func describeData(d training.Dataset) string {
 		return fmt.Sprintf("%s (%s training and %s validation windows of %d tokens)",
 			d.Path, thousands(d.Training), thousands(d.Validation), d.SampleShape[0])
 	}
-	return fmt.Sprintf("%s (%s training and %s validation samples)", d.Path, thousands(d.Training), thousands(d.Validation))
+	fold := ""
+	if s := d.Table.Split; s.Folds > 0 {
+		fold = fmt.Sprintf(", fold %d of %d", s.Fold, s.Folds)
+	}
+	return fmt.Sprintf("%s (%s training and %s validation samples%s)", d.Path, thousands(d.Training), thousands(d.Validation), fold)
 }
 
 // rateMeter measures samples per second over the last seconds.

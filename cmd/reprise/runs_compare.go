@@ -15,6 +15,7 @@ import (
 
 func newRunsCompareCommand(env *environment) *cobra.Command {
 	var format string
+	var q api.CompareRequest
 	c := &cobra.Command{
 		Use:   "compare RUN RUN...",
 		Short: "Show how runs differ, and their figures side by side",
@@ -23,26 +24,41 @@ these, and then their figures, with the best of each marked *. The figures are t
 the best checkpoint of a run that has completed, and of the last one of any other.
 
 Where the runs were not judged by the same validation samples it says so, since their
-figures then say little about each other.`,
+figures then say little about each other. Of runs that are folds of one request, it adds
+the mean and the standard deviation of each figure.`,
 		Example: `  reprise runs compare baseline latest
+  reprise runs compare --group sweep
   reprise runs compare 20261130-101500-3f2a latest -o json`,
-		Args: usage(cobra.MinimumNArgs(2)),
+		Args: func(c *cobra.Command, args []string) error {
+			byGroup := c.Flags().Changed("group")
+			switch {
+			case byGroup && len(args) > 0:
+				return usageError(c, "give RUN or --group, not both")
+			case byGroup && q.Group == "":
+				return usageError(c, "--group is empty; name a group, or leave --group out")
+			case byGroup:
+				return nil
+			}
+			return usage(cobra.MinimumNArgs(2))(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkListFormat(format); err != nil {
 				return err
 			}
-			return env.compareRuns(c.Context(), args, format)
+			q.Runs = args
+			return env.compareRuns(c.Context(), q, format)
 		},
 	}
+	c.Flags().StringVar(&q.Group, "group", "", "compare the runs of `GROUP` that have begun, such as the folds of a request")
 	addListFormat(c, &format)
 	return c
 }
 
-func (env *environment) compareRuns(ctx context.Context, runs []string, format string) error {
+func (env *environment) compareRuns(ctx context.Context, q api.CompareRequest, format string) error {
 	return env.withService(ctx, func(ctx context.Context, s api.Service) error {
-		comparison, err := s.Compare(ctx, api.CompareRequest{Runs: runs})
+		comparison, err := s.Compare(ctx, q)
 		if err != nil {
-			return asGiven(err, argument{field: "runs", flag: "RUN"})
+			return asGiven(err, argument{field: "runs", flag: "RUN"}, argument{field: "group", flag: "--group"})
 		}
 		return env.listing(format, comparison, func(t *table) error {
 			writeComparison(t, comparison)
@@ -102,7 +118,11 @@ func writeComparison(t *table, c api.Comparison) {
 	}
 	writeSideBySide(t, "FIGURE", labels, rows, true)
 	t.line("(* the best)")
-	if !c.SameData {
+	for _, set := range c.Folds {
+		t.line("")
+		writeFoldStatistics(t, set)
+	}
+	if ofOne := len(c.Folds) == 1 && len(c.Folds[0].Runs) == len(c.Runs); !c.SameData && !ofOne {
 		t.line("\nThe runs were not judged by the same validation samples: their figures say little about each other.")
 	}
 }

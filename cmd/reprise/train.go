@@ -42,6 +42,10 @@ to all of them. Ctrl-C interrupts all, and each can be resumed. The exit code is
 that of the worst: 1 if any run failed, was cancelled or rejected, else 130 if any was
 interrupted or paused.
 
+A request with folds (dataset.split.folds) is several runs, one for each fold, which are a
+group of their own unless job.group names one. Their figures are printed together, with
+mean and standard deviation.
+
 Where another process trains in the data directory already, the requests are submitted
 to it: they share its devices. Ctrl-C then ends only the display, and the runs continue;
 "reprise runs cancel" ends them. With --detach, the command does not wait for them.
@@ -56,8 +60,8 @@ after, max_duration and labels; and what the run is called: name, tags and note.
 wherever a run is asked for. None of these changes what is trained.
 
 With -o json, standard output carries exactly one object, or with several requests
-one on a line of its own for each run that was started, in the order given; the
-progress goes to standard error.`,
+one on a line of its own for each run that was started, in the order given, and then one
+for the folds of a request; the progress goes to standard error.`,
 		Example: `  reprise train examples/digits.yaml
   reprise train examples/digits.yaml --name baseline --tag digits
   reprise train examples/digits.yaml --set config.epochs=10 --set config.seed=8
@@ -73,13 +77,10 @@ progress goes to standard error.`,
 					return usageError(c, "unexpected argument %q; write --set %s", file, meant)
 				}
 			}
-			switch n := len(args); {
-			case n > api.MaxRequests:
+			if n := len(args); n > api.MaxRequests {
 				return usageError(c, "%s request files are more than the %s that one command takes; give fewer", thousands(n), thousands(api.MaxRequests))
-			case n > 1:
-				return interrupted(c.Context(), env.trainAll(c.Context(), args, set, note, o), nothingStarted)
 			}
-			return interrupted(c.Context(), env.train(c.Context(), args[0], set, note, o), nothingStarted)
+			return interrupted(c.Context(), env.train(c.Context(), args, set, note, o), nothingStarted)
 		},
 	}
 	o.add(c)
@@ -123,12 +124,15 @@ func checkTrainFormat(format string) error {
 	return nil
 }
 
-func (env *environment) train(ctx context.Context, file string, set []string, note noteFlags, o followOptions) error {
-	request, err := env.submission(ctx, []string{file}, set)
+func (env *environment) train(ctx context.Context, files, set []string, note noteFlags, o followOptions) error {
+	request, err := env.submission(ctx, files, set)
 	if err != nil {
 		return err
 	}
 	note.note(&request)
+	if runs := request.Runs(); len(runs) > 1 {
+		return env.trainAll(ctx, request, runs, note, o)
+	}
 	return env.trainOne(ctx, o, func(ctx context.Context, s api.Service, _ func() hostView) (training.RunID, error) {
 		id, err := onlySubmission(s.Submit(ctx, request))
 		return id, note.asGiven(err)

@@ -13,14 +13,13 @@ import (
 	"reprise/training"
 )
 
-// trainAll trains several requests, once nothing is wrong with any of them. The queue
-// decides which run gets a device when.
-func (env *environment) trainAll(ctx context.Context, files, set []string, note noteFlags, o followOptions) error {
-	request, err := env.submission(ctx, files, set)
-	if err != nil {
-		return err
+// trainAll trains several requests or folds, once nothing is wrong with any of them. The
+// queue decides which run gets a device when.
+func (env *environment) trainAll(ctx context.Context, request api.SubmitRequest, runs []api.RequestedRun, note noteFlags, o followOptions) error {
+	files := make([]string, len(runs)) // that each run comes from, and its fold
+	for i, run := range runs {
+		files[i] = requestName(request, run)
 	}
-	note.note(&request)
 	newView := func() hostView { return newSeveralView(env, files) }
 	if o.detach {
 		newView = func() hostView { return newLinesView(env, files) }
@@ -41,7 +40,16 @@ func (env *environment) trainAll(ctx context.Context, files, set []string, note 
 	})
 }
 
-// attempt is what became of a request file.
+// requestName names the request of a run by its file and fold.
+func requestName(r api.SubmitRequest, run api.RequestedRun) string {
+	name := string(r.Files[run.File].Name)
+	if run.Folds > 0 {
+		name += fmt.Sprintf(" fold %d of %d", run.Fold, run.Folds)
+	}
+	return name
+}
+
+// attempt is what became of a request file, or of a fold of it.
 type attempt struct {
 	file string
 	run  training.RunID // "" where none was started
@@ -108,7 +116,7 @@ func (env *environment) attemptsToRest(ctx context.Context, s api.Service, view 
 // end with how they stand then. closed is what went wrong in letting go of the data
 // directory.
 func (env *environment) reportAll(ctx context.Context, attempts []attempt, closed error, format string) {
-	unread := env.writeEnds(ctx, attempts, format)
+	unread := env.writeEnds(ctx, attempts, env.foldSets(context.WithoutCancel(ctx), attempts), format)
 	env.stands = func() error {
 		for i, a := range attempts {
 			attempts[i].end.End = env.standing(ctx, a.end.End)
@@ -117,21 +125,29 @@ func (env *environment) reportAll(ctx context.Context, attempts []attempt, close
 	}
 }
 
-// writeEnds prints how each run ended.
-func (env *environment) writeEnds(ctx context.Context, attempts []attempt, format string) (unread error) {
+// writeEnds prints how each run ended, and after that what folds have reached together.
+func (env *environment) writeEnds(ctx context.Context, attempts []attempt, sets []api.FoldSet, format string) (unread error) {
 	var before api.RunReport
 	for _, a := range attempts {
 		switch {
 		case unread != nil:
 		case a.err == nil && a.end.Unfinished == nil && a.end.End != nil:
+			if format != formatJSON && inFolds(sets, a.run) {
+				continue
+			}
 			unread = env.writeEnd(env.stdout, a.file, before, *a.end.End, format)
 			before = *a.end.End
 		case format == formatJSON && a.run != "":
 			unread = env.writeOutcome(ctx, a.run, a.end)
 		}
 	}
+	for _, set := range sets {
+		if unread == nil {
+			unread = env.writeFolds(env.stdout, set, format)
+		}
+	}
 	if unread == nil && format != formatJSON && ran(attempts) {
-		unread = env.writeNext(env.stdout, attempts)
+		unread = env.writeNext(env.stdout, attempts, sets)
 	}
 	return unread
 }
@@ -245,7 +261,7 @@ func ran(attempts []attempt) bool {
 const fewRuns = 3
 
 // writeNext prints what to do with several runs that have ended.
-func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
+func (env *environment) writeNext(w io.Writer, attempts []attempt, sets []api.FoldSet) error {
 	var list []nextCommand
 	var left []string
 	for _, a := range attempts {
@@ -260,6 +276,11 @@ func (env *environment) writeNext(w io.Writer, attempts []attempt) error {
 		list = append(list, nextCommand{env.commandLine("runs resume " + strings.Join(left, " ")), "resume the runs that did not finish"})
 	case len(left) > fewRuns:
 		list = append(list, nextCommand{env.commandLine("runs resume --all"), "resume every run that did not finish"})
+	}
+	for _, set := range sets {
+		if set.Group != "" {
+			list = append(list, nextCommand{env.commandLine("runs compare --group " + shellQuoted(set.Group)), "see all figures of the folds side by side"})
+		}
 	}
 	list = append(list, nextCommand{env.commandLine("runs list"), "see all runs"})
 	for _, a := range attempts {

@@ -52,6 +52,9 @@ func (env *environment) validate(ctx context.Context, file string, set []string,
 
 func writeValidation(t *table, file string, v api.Validation) error {
 	t.line("%s is valid.\n", file)
+	if v.Folds > 0 {
+		t.row("runs", fmt.Sprintf("%d, one for each fold; the rest is about the first", v.Folds))
+	}
 	t.row("data", describeData(v.Data))
 	writeTask(t, v.Data)
 	switch v.Data.Task {
