@@ -50,7 +50,7 @@ func TestCSVIsReadByItsHeader(t *testing.T) {
 	seen := map[string]bool{}
 	for _, split := range []Split{Train, Validation} {
 		for i := range d.Len(split) {
-			row, label := d.AppendRaw(nil, split, i)
+			row, label, _ := d.AppendRaw(nil, split, i)
 			seen[fmt.Sprintf("%v %s", row, d.ClassNames()[label])] = true
 		}
 	}
@@ -59,7 +59,7 @@ func TestCSVIsReadByItsHeader(t *testing.T) {
 			t.Errorf("%s is missing in %v", want, seen)
 		}
 	}
-	s := d.Inspect()
+	s := inspect(t, d)
 	heights := []float64{10, 20, 40, 30, 10, 25}
 	checkOfTraining(t, d, s.Columns[1], func(row int) float64 { return heights[row] })
 	if s.Columns[1].Name != "height" || s.Columns[2].StandardDeviation != 0 || s.Low != s.Columns[0].Min || s.High != 40 {
@@ -120,7 +120,7 @@ func TestCSVClassesAreSorted(t *testing.T) {
 		}
 		for _, split := range []Split{Train, Validation} {
 			for i := range d.Len(split) {
-				row, label := d.AppendRaw(nil, split, i)
+				row, label, _ := d.AppendRaw(nil, split, i)
 				cell := strings.TrimSpace(c.cells[int(row[0])])
 				if got := d.ClassNames()[label]; got != cell && !sameNumber(got, cell) {
 					t.Errorf("%s: row %v has class %q, want %q", name, row, got, cell)
@@ -418,6 +418,6 @@ func FuzzReadCSV(f *testing.F) {
 				}
 			}
 		}
-		d.Inspect()
+		inspect(t, d)
 	})
 }

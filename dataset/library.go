@@ -70,6 +70,13 @@ type Config struct {
 	// NoCache is the error for a data set that would have to be fetched if CacheDir
 	// is ""; nil means a *fault.FieldError.
 	NoCache error
+	// Memory is how many bytes the values of a data set may take in memory: those of a
+	// larger table are kept in a file, below CacheDir or else in TempDir. 0 is
+	// DefaultMemory, which a table may exceed, up to MaxBytes, where no file can be
+	// written. No bit of what is trained depends on it.
+	Memory int64
+	// TempDir is a folder for files that are not kept; "" for none.
+	TempDir string
 	// GoProxy is the value of GOPROXY: a list of proxies, direct or off,
 	// separated by commas or pipes. "" is Go's default.
 	GoProxy string
@@ -235,7 +242,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		if err := checkNoText(source, "a table", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return r.openTable(ctx, source)
+		return r.openTable(ctx, source, l.packing())
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -248,7 +255,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return r.openCSVOrTable(ctx, source)
+		return r.openCSVOrTable(ctx, source, l.packing())
 	case info.Mode().IsRegular() && isText(source.Path):
 		if err := checkOnlyText(source, "text"); err != nil {
 			return nil, err

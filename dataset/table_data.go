@@ -21,10 +21,14 @@ type tableData struct {
 	targets []string
 	group   string // the column by which the rows were split, if it is no feature
 	leftOut string
+	kept    string // a note about the file that has the rows
 }
 
 func newTableData(d preprocess.Document, t *tableReading) (*tableData, error) {
 	data := &tableData{columns: t.meaning, content: hex.EncodeToString(t.content.Sum(nil)), leftOut: t.leftOut()}
+	if t.unkept != nil {
+		data.kept = fmt.Sprintf("the values take about %s of memory, since they cannot be kept in a file: %v", bytesText(t.needs()), t.unkept)
+	}
 	var err error
 	if data.encoder, err = preprocess.NewEncoder(d); err != nil {
 		return nil, err
@@ -64,6 +68,9 @@ func (d *Dataset) Notes() []string {
 		return nil
 	}
 	var notes []string
+	if d.table.kept != "" {
+		notes = append(notes, d.table.kept)
+	}
 	if d.table.leftOut != "" {
 		notes = append(notes, "left out: "+d.table.leftOut)
 	}
@@ -166,23 +173,23 @@ func (t *tableData) tokens(name string) *TokenSummary {
 }
 
 // inspectTable summarises the columns of numbers in training, without missing cells.
-func (d *Dataset) inspectTable() []ColumnSummary {
+func (d *Dataset) inspectTable() ([]ColumnSummary, error) {
 	var list []ColumnSummary
-	document := d.table.encoder.Document()
-	for j, c := range document.Columns {
-		if c.Kind != columns.Number {
-			continue
-		}
-		s := ColumnSummary{Name: c.Name, StandardDeviation: c.Scale.StandardDeviation, Values: Values{Min: math.Inf(1), Mean: c.Scale.Mean, Max: math.Inf(-1)}}
-		p, at := d.parts[Train], d.table.encoder.Place(j)
-		for i := range p.len() {
-			if v := p.values[p.row(i)*d.width()+at]; !math.IsNaN(v) {
-				s.Min, s.Max = min(s.Min, v), max(s.Max, v)
-			}
-		}
-		if s.Min <= s.Max {
-			list = append(list, s)
+	var places []int
+	for j, c := range d.table.encoder.Document().Columns {
+		if c.Kind == columns.Number {
+			list = append(list, ColumnSummary{Name: c.Name, StandardDeviation: c.Scale.StandardDeviation,
+				Values: Values{Min: math.Inf(1), Mean: c.Scale.Mean, Max: math.Inf(-1)}})
+			places = append(places, d.table.encoder.Place(j))
 		}
 	}
-	return list
+	err := d.eachRow(d.parts[Train], func(_ int, _ []byte, values []float64) error {
+		for k := range list {
+			if v := values[places[k]]; !math.IsNaN(v) {
+				list[k].Min, list[k].Max = min(list[k].Min, v), max(list[k].Max, v)
+			}
+		}
+		return nil
+	})
+	return slices.DeleteFunc(list, func(s ColumnSummary) bool { return s.Min > s.Max }), err
 }

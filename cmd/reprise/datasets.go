@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ func (env *environment) dataSets() dataset.Config {
 	cache, noCache := env.cacheDir() // it matters only where something has to be fetched
 	return dataset.Config{
 		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(usualGo()...),
+		TempDir: os.TempDir(),
 	}
 }
 

@@ -327,7 +327,10 @@ func (x *Execution) Train() (StepResult, error) {
 		x.index[i] = x.order.At(first + i)
 	}
 	x.batch.Epoch = x.Epoch()
-	batch := x.gather(dataset.Train, rows)
+	batch, err := x.gather(dataset.Train, rows)
+	if err != nil {
+		return StepResult{}, err
+	}
 	if x.weights != nil {
 		batch.Weights = x.weighted[:rows]
 		for i, label := range batch.Labels {
@@ -350,9 +353,11 @@ func (x *Execution) Train() (StepResult, error) {
 }
 
 // gather reads the samples whose indices are set.
-func (x *Execution) gather(split dataset.Split, rows int) nn.Batch {
-	x.data.GatherBatch(split, x.index[:rows], x.batch)
-	return nn.Batch{Rows: rows, Inputs: x.batch.Inputs, Tokens: x.batch.Tokens, Labels: x.batch.Labels, Targets: x.batch.Targets}
+func (x *Execution) gather(split dataset.Split, rows int) (nn.Batch, error) {
+	if err := x.data.GatherBatch(split, x.index[:rows], x.batch); err != nil {
+		return nn.Batch{}, &FilesError{Err: err}
+	}
+	return nn.Batch{Rows: rows, Inputs: x.batch.Inputs, Tokens: x.batch.Tokens, Labels: x.batch.Labels, Targets: x.batch.Targets}, nil
 }
 
 // MeanLoss returns the mean loss of the epoch's samples so far.
@@ -421,7 +426,11 @@ func (x *Execution) evaluate(first, end int) (r nn.EvalResult, err error) {
 		for i := range rows {
 			x.index[i] = first + i
 		}
-		if err := x.trainer.EvaluateInto(x.gather(dataset.Validation, rows), &r); err != nil {
+		batch, err := x.gather(dataset.Validation, rows)
+		if err == nil {
+			err = x.trainer.EvaluateInto(batch, &r)
+		}
+		if err != nil {
 			return r, err
 		}
 		first += rows

@@ -1,0 +1,493 @@
+package dataset
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"reprise/dataset/columns"
+	"reprise/dataset/packed"
+	"reprise/dataset/preprocess"
+	tablefile "reprise/dataset/table"
+	"reprise/internal/disk"
+	"reprise/internal/figures"
+	"reprise/tensor"
+)
+
+// The memory of a data set whose values are kept in a file.
+const (
+	// DefaultMemory is how much the values of a data set may take in memory, unless a
+	// Config says otherwise: 1 GiB.
+	DefaultMemory = 1 << 30
+	// rowMemory is what a row takes while a table is opened, with its label, its split and
+	// the column that is learned from at a time; quantities and keys of a split come on top.
+	rowMemory, quantityMemory, keyMemory = 48, 24, 96
+	// maxKeptRows is the largest number of rows: number.Standardise sums no more.
+	maxKeptRows = 1<<29 - 1
+)
+
+// packing says which data are kept in files, and where.
+type packing struct {
+	limit int64
+	asked bool // the limit must hold
+	cache string
+	temp  string
+}
+
+func (l *Library) packing() packing {
+	p := packing{limit: l.config.Memory, asked: l.config.Memory != 0, temp: l.config.TempDir}
+	if !p.asked {
+		p.limit = DefaultMemory
+	}
+	if l.config.CacheDir != "" {
+		p.cache = filepath.Join(l.config.CacheDir, packedFolder)
+	}
+	return p
+}
+
+// packedFolder is the folder of packed data in the cache.
+const packedFolder = "packed"
+
+var errNoFolder = errors.New("there is no folder for it")
+
+// create makes something in the cache, or else in the folder for what is not kept.
+func create[T any](p packing, make func(folder string) (T, error)) (made T, kept bool, err error) {
+	err = errNoFolder
+	if p.cache != "" {
+		packed.Sweep(p.cache)
+		if made, err = make(p.cache); err == nil {
+			return made, true, nil
+		}
+	}
+	if p.temp != "" {
+		var other error
+		if made, other = make(p.temp); other == nil {
+			return made, false, nil
+		}
+		err = errors.Join(err, other)
+	}
+	return made, false, &preprocess.SpillError{Err: err}
+}
+
+// explain says what a limit that must hold has to do with an error.
+func (p packing) explain(err error, path string) error {
+	unkept := new(preprocess.SpillError)
+	if !errors.As(err, &unkept) {
+		return err
+	}
+	return fmt.Errorf("the data of %s take more than %s of memory, and cannot be kept in a file: %w; make room on the disk of %s, or allow more memory",
+		showPath(path), bytesText(p.limit), unkept.Err, showPath(firstOf(p.cache, p.temp)))
+}
+
+func firstOf(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
+
+// bytesText writes a number of bytes as people do.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.3g GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.3g MiB", float64(n)/(1<<20))
+	}
+	return figures.Plural(n, "byte")
+}
+
+// needs returns the memory that the values of the table would take, once its columns are
+// known.
+func (t *tableReading) needs() int64 {
+	codes := int64(len(t.target) + 2)
+	for _, c := range t.meaning {
+		switch {
+		case !c.Kind.Used():
+		case c.Kind != columns.Text:
+			codes++
+		case c.Text.MaxTokens > 0:
+			codes += int64(c.Text.MaxTokens)
+		default:
+			codes += columns.DefaultTokens
+		}
+	}
+	return 8 * codes * int64(t.rows)
+}
+
+// rowsNeed returns the memory that opening takes however the values are kept.
+func (t *tableReading) rowsNeed() int64 {
+	each := int64(rowMemory)
+	if t.source.Task == Regression {
+		each += quantityMemory * int64(len(t.target))
+	}
+	if t.by >= 0 {
+		each += keyMemory
+	}
+	return each * int64(t.rows)
+}
+
+// checkSize refuses a table that has grown too large.
+func (t *tableReading) checkSize(at tablefile.Place) error {
+	n := len(t.fileOf)
+	if t.scratch != nil {
+		if n > maxKeptRows {
+			return preprocess.BadCell(at, "", tablefile.Cell{}, fmt.Sprintf("%d rows are more than the limit of %d", n, maxKeptRows), "use fewer rows")
+		}
+		if t.packing.asked && t.builder.TextBytes() > t.packing.limit {
+			return preprocess.BadCell(at, "", tablefile.Cell{}, "the texts take more memory than the limit of "+bytesText(t.packing.limit), "allow more memory, or use fewer rows")
+		}
+		return nil
+	}
+	cells := int64(n) * int64(len(t.builder.Columns())+len(t.target)+2)
+	if 8*cells+t.builder.TextBytes() > MaxBytes {
+		return preprocess.BadCell(at, "", tablefile.Cell{}, fmt.Sprintf("%d rows take more memory than the limit of %d bytes", n, int64(MaxBytes)),
+			"use fewer rows or columns")
+	}
+	return nil
+}
+
+// openPacked is open for values that are kept in a file. It fails with a SpillError if
+// there is no room for one. stamp is that of the files before they were first read.
+func (t *tableReading) openPacked(ctx context.Context, stamp []fileStamp) (*Dataset, error) {
+	if need := t.rowsNeed(); t.packing.asked && need > t.packing.limit {
+		return nil, &DataError{File: t.source.Path, Value: fmt.Sprintf("%s rows", figures.Thousands(t.rows)),
+			Problem: fmt.Sprintf("take %s of memory even if their values are kept in a file, more than the limit of %s", bytesText(need), bytesText(t.packing.limit)),
+			Fix:     "allow more memory, or use fewer rows"}
+	}
+	var err error
+	if t.scratch, _, err = create(t.packing, packed.CreateScratch); err != nil {
+		return nil, err
+	}
+	defer func() {
+		_ = t.scratch.Close() // it is gone
+		t.scratch = nil
+	}()
+	t.before = stamp
+	return t.open(ctx)
+}
+
+// pack writes the rows to their file and seals the data set. of is the split of each row.
+func (t *tableReading) pack(ctx context.Context, d *Dataset, b *block, of []Split) (*Dataset, error) {
+	w, kept, err := create(t.packing, packed.Create)
+	if err != nil {
+		return nil, err
+	}
+	done := false
+	defer func() {
+		if !done {
+			w.Discard()
+		}
+	}()
+	var row []byte
+	err = t.builder.EachRow(ctx, func(codes []float64) error {
+		row = appendFloats(row[:0], codes)
+		return write(w, row)
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.fileBytes = 8 * int64(len(of)) * int64(d.width())
+	for row, s := range of {
+		tail := appendFloats([]byte{byte(s)}, b.targetsOf(row, len(d.targets)))
+		if b.labels != nil {
+			tail = binary.LittleEndian.AppendUint32(tail, uint32(b.labels[row]))
+		}
+		if err := write(w, tail); err != nil {
+			return nil, err
+		}
+	}
+	file, err := w.Finish()
+	if err != nil {
+		return nil, &preprocess.SpillError{Err: err}
+	}
+	b.file = file
+	t.builder = nil
+	if d, err = d.seal(); err != nil {
+		return nil, err
+	}
+	done = true
+	if kept {
+		var name string
+		if name, err = t.keptName(ctx); err == nil {
+			err = t.publish(d, w, len(of), name)
+		}
+		kept = err == nil
+	}
+	if !kept {
+		w.Unname()
+	}
+	if b.fileBytes <= t.packing.limit { // texts are shorter than they might be
+		return d, d.load(b)
+	}
+	d.table.kept = keptNote(b.fileBytes, file.Path(), kept)
+	return d, ctx.Err()
+}
+
+func write(w io.Writer, data []byte) error {
+	if _, err := w.Write(data); err != nil {
+		return &preprocess.SpillError{Err: err}
+	}
+	return nil
+}
+
+func appendFloats(data []byte, values []float64) []byte {
+	for _, v := range values {
+		data = binary.LittleEndian.AppendUint64(data, math.Float64bits(v))
+	}
+	return data
+}
+
+func keptNote(size int64, path string, kept bool) string {
+	if !kept {
+		return fmt.Sprintf("the values take %s and are read from a file in %s, which is removed afterwards", bytesText(size), showPath(filepath.Dir(path)))
+	}
+	return fmt.Sprintf("the values take %s and are read from %s; the file can be removed, and is made again when it is needed", bytesText(size), showPath(path))
+}
+
+// fileStamp is what changes when a file is written to.
+type fileStamp struct {
+	path  string
+	size  int64
+	mtime time.Time
+}
+
+// stamp returns the files of the table as they are; nil if they cannot be told.
+func (t *tableReading) stamp() []fileStamp {
+	var stamps []fileStamp
+	for _, path := range t.files {
+		files, err := tablefile.Files(path)
+		if err != nil {
+			return nil // whoever reads it says why
+		}
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err != nil {
+				return nil
+			}
+			stamps = append(stamps, fileStamp{file, info.Size(), info.ModTime()})
+		}
+		stamps = append(stamps, fileStamp{})
+	}
+	return stamps
+}
+
+// keptRules is part of the name of a file: another version of the rules below, or of what
+// reading a table gives, makes other files.
+const keptRules = 1
+
+// keptPrefix begins the names of the files that may have the table as it is read here: it
+// depends on the options and on the sizes of the files.
+func (t *tableReading) keptPrefix(stamp []fileStamp) string {
+	source := t.source
+	source.Path, source.Table.Split.ValidationPath, source.Table.Split.TestPath = "", "", ""
+	form, err := json.Marshal(struct {
+		Rules   int
+		Reading reading
+		Source  Source
+	}{keptRules, t.reading, source})
+	if err != nil {
+		panic("dataset: " + err.Error()) // a source has a JSON form
+	}
+	for _, s := range stamp {
+		form = binary.LittleEndian.AppendUint64(form, uint64(s.size))
+	}
+	sum := sha256.Sum256(form)
+	return hex.EncodeToString(sum[:8])
+}
+
+// keptName returns the path of the file for the table as it is read here: it depends on all
+// that shapes the data, and so on the content of the files. It fails if they have changed
+// since they were first read.
+func (t *tableReading) keptName(ctx context.Context) (string, error) {
+	sum := sha256.New()
+	for _, s := range t.before {
+		if s.path == "" {
+			continue
+		}
+		f, err := disk.Open(disk.OS{}, s.path)
+		if err != nil {
+			return "", err
+		}
+		of := sha256.New()
+		_, err = io.Copy(of, &contextReader{ctx, f})
+		_ = f.Close() // it was only read
+		if err != nil {
+			return "", err
+		}
+		sum.Write(of.Sum(nil))
+	}
+	if now := t.stamp(); len(now) == 0 || !slices.EqualFunc(now, t.before, func(a, b fileStamp) bool {
+		return a.path == b.path && a.size == b.size && a.mtime.Equal(b.mtime)
+	}) {
+		return "", t.changed()
+	}
+	return filepath.Join(t.packing.cache, t.keptPrefix(t.before)+"-"+hex.EncodeToString(sum.Sum(nil))[:48]+packedEnding), nil
+}
+
+const packedEnding = ".packed"
+
+// keptTable is what a file says about its rows. After the values of all rows, it has for
+// each row its split as a byte, its targets as IEEE 754 bits, and its class, if it has one,
+// as a uint32.
+type keptTable struct {
+	Rows        int              `json:"rows"`
+	Document    []byte           `json:"document"`
+	Content     string           `json:"content"`
+	Columns     []columns.Column `json:"columns"`
+	Targets     []string         `json:"targets"`
+	Group       string           `json:"group,omitempty"`
+	LeftOut     string           `json:"left_out,omitempty"`
+	Fingerprint string           `json:"fingerprint"`
+}
+
+func (t *tableReading) publish(d *Dataset, w *packed.Writer, rows int, name string) error {
+	meta, err := json.Marshal(keptTable{
+		Rows: rows, Document: d.document.content, Content: d.table.content, Columns: d.table.columns, Targets: d.table.targets,
+		Group: d.table.group, LeftOut: d.table.leftOut, Fingerprint: d.fingerprint,
+	})
+	if err != nil {
+		return err
+	}
+	return w.Publish(name, meta)
+}
+
+// openKept returns the table from a file that an earlier reading made; nil if there is
+// none that can be used. One that is damaged is removed.
+func (t *tableReading) openKept(ctx context.Context) *Dataset {
+	if t.packing.cache == "" {
+		return nil
+	}
+	if t.before = t.stamp(); t.before == nil {
+		return nil
+	}
+	prefix := t.keptPrefix(t.before)
+	entries, err := os.ReadDir(t.packing.cache)
+	if err != nil || !slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return strings.HasPrefix(e.Name(), prefix)
+	}) {
+		return nil
+	}
+	name, err := t.keptName(ctx)
+	if err != nil {
+		return nil
+	}
+	file, meta, err := packed.Open(ctx, name)
+	var d *Dataset
+	if err == nil {
+		if d, err = t.readKept(file, meta, name); err == nil {
+			return d
+		}
+		_ = file.Close()
+	}
+	if errors.As(err, new(*packed.DamagedError)) {
+		_ = os.Remove(name) // else Publish replaces it
+	}
+	return nil
+}
+
+func (t *tableReading) readKept(file *packed.File, meta []byte, name string) (*Dataset, error) {
+	damaged := &packed.DamagedError{Path: name, Problem: "does not say what it holds"}
+	var k keptTable
+	if err := json.Unmarshal(meta, &k); err != nil {
+		return nil, damaged
+	}
+	document, err := preprocess.Parse(k.Document)
+	if err != nil {
+		return nil, damaged
+	}
+	d := &Dataset{name: filepath.Base(t.source.Path), fingerprint: k.Fingerprint, classNames: document.Target.Classes}
+	d.table = &tableData{columns: k.Columns, content: k.Content, targets: k.Targets, group: k.Group, leftOut: k.LeftOut}
+	if d.table.encoder, err = preprocess.NewEncoder(document); err != nil {
+		return nil, damaged
+	}
+	for _, q := range document.Target.Quantities {
+		d.targets = append(d.targets, Target{Name: q.Name, Mean: q.Scale.Mean, StandardDeviation: q.Scale.StandardDeviation})
+	}
+	d.features = d.table.encoder.Features()
+	d.shape = tensor.Shape{d.features}
+	d.columnNames = d.table.encoder.Names()
+	b := &block{file: file, fileBytes: 8 * int64(k.Rows) * int64(d.width())}
+	of, err := d.readTails(b, k.Rows)
+	if err != nil {
+		return nil, err
+	}
+	d.parts = partition(b, of)
+	if err := d.check(); err != nil {
+		return nil, damaged
+	}
+	if d.document, err = d.describe(); err != nil || string(d.document.content) != string(k.Document) {
+		return nil, damaged
+	}
+	if b.fileBytes > t.packing.limit {
+		d.table.kept = keptNote(b.fileBytes, name, true)
+		return d, nil
+	}
+	return d, d.load(b)
+}
+
+// load takes the values of a block, which are codes, into memory, and closes its file.
+func (d *Dataset) load(b *block) error {
+	values := make([]float64, 0, b.fileBytes/8)
+	r := rowReader{d: d}
+	for row := range int(b.fileBytes) / (8 * d.width()) {
+		_, codes, err := r.row(b, row)
+		if err != nil {
+			return err
+		}
+		values = append(values, codes...)
+	}
+	_ = b.file.Close() // it was only read
+	b.values, b.file, b.fileBytes = values, nil, 0
+	return nil
+}
+
+// readTails reads what a file has after the values of all rows, and returns their splits.
+func (d *Dataset) readTails(b *block, rows int) ([]Split, error) {
+	targets, classes := len(d.targets), d.targets == nil
+	size := 1 + 8*targets
+	if classes {
+		size += 4
+	}
+	if rows < 0 || rows > maxKeptRows || b.file.Size() != b.fileBytes+int64(size)*int64(rows) {
+		return nil, &packed.DamagedError{Path: d.name, Problem: "has another size than its rows"}
+	}
+	of := make([]Split, 0, rows)
+	if classes {
+		b.labels = make([]int32, 0, rows)
+	} else {
+		b.targets = make([]float64, 0, rows*targets)
+	}
+	const window = 1 << 14
+	buffer := make([]byte, window*size)
+	for first := 0; first < rows; first += window {
+		data := buffer[:min(window, rows-first)*size]
+		if _, err := b.file.ReadAt(data, b.fileBytes+int64(first)*int64(size)); err != nil {
+			return nil, err
+		}
+		for ; len(data) > 0; data = data[size:] {
+			if data[0] >= splits {
+				return nil, &packed.DamagedError{Path: d.name, Problem: "names a split that does not exist"}
+			}
+			of = append(of, Split(data[0]))
+			for k := range targets {
+				b.targets = append(b.targets, math.Float64frombits(binary.LittleEndian.Uint64(data[1+8*k:])))
+			}
+			if classes {
+				b.labels = append(b.labels, int32(binary.LittleEndian.Uint32(data[1+8*targets:])))
+			}
+		}
+	}
+	return of, nil
+}
