@@ -86,8 +86,8 @@ func (p packing) explain(err error, path string) error {
 	if !errors.As(err, &unkept) {
 		return err
 	}
-	return fmt.Errorf("the data of %s take more than %s of memory, and cannot be kept in a file: %w; make room on the disk of %s, or allow more memory",
-		showPath(path), bytesText(p.limit), unkept.Err, showPath(firstOf(p.cache, p.temp)))
+	return fmt.Errorf("the data of %s take more than %v of memory, and cannot be kept in a file: %w; make room on the disk of %s, or allow more memory",
+		showPath(path), tensor.Bytes(p.limit), unkept.Err, showPath(firstOf(p.cache, p.temp)))
 }
 
 func firstOf(a, b string) string {
@@ -95,17 +95,6 @@ func firstOf(a, b string) string {
 		return b
 	}
 	return a
-}
-
-// bytesText writes a number of bytes as people do.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.3g GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.3g MiB", float64(n)/(1<<20))
-	}
-	return figures.Plural(n, "byte")
 }
 
 // needs returns the memory that the values of the table would take, once its columns are
@@ -146,7 +135,7 @@ func (t *tableReading) checkSize(at tablefile.Place) error {
 			return preprocess.BadCell(at, "", tablefile.Cell{}, fmt.Sprintf("%d rows are more than the limit of %d", n, maxKeptRows), "use fewer rows")
 		}
 		if t.packing.asked && t.builder.TextBytes() > t.packing.limit {
-			return preprocess.BadCell(at, "", tablefile.Cell{}, "the texts take more memory than the limit of "+bytesText(t.packing.limit), "allow more memory, or use fewer rows")
+			return preprocess.BadCell(at, "", tablefile.Cell{}, "the texts take more memory than the limit of "+tensor.Bytes(t.packing.limit).String(), "allow more memory, or use fewer rows")
 		}
 		return nil
 	}
@@ -163,7 +152,7 @@ func (t *tableReading) checkSize(at tablefile.Place) error {
 func (t *tableReading) openPacked(ctx context.Context, stamp []fileStamp) (*Dataset, error) {
 	if need := t.rowsNeed(); t.packing.asked && need > t.packing.limit {
 		return nil, &DataError{File: t.source.Path, Value: fmt.Sprintf("%s rows", figures.Thousands(t.rows)),
-			Problem: fmt.Sprintf("take %s of memory even if their values are kept in a file, more than the limit of %s", bytesText(need), bytesText(t.packing.limit)),
+			Problem: fmt.Sprintf("take %v of memory even if their values are kept in a file, more than the limit of %v", tensor.Bytes(need), tensor.Bytes(t.packing.limit)),
 			Fix:     "allow more memory, or use fewer rows"}
 	}
 	var err error
@@ -251,9 +240,9 @@ func appendFloats(data []byte, values []float64) []byte {
 
 func keptNote(size int64, path string, kept bool) string {
 	if !kept {
-		return fmt.Sprintf("the values take %s and are read from a file in %s, which is removed afterwards", bytesText(size), showPath(filepath.Dir(path)))
+		return fmt.Sprintf("the values take %s and are read from a file in %s, which is removed afterwards", tensor.Bytes(size), showPath(filepath.Dir(path)))
 	}
-	return fmt.Sprintf("the values take %s and are read from %s; the file can be removed, and is made again when it is needed", bytesText(size), showPath(path))
+	return fmt.Sprintf("the values take %s and are read from %s; the file can be removed, and is made again when it is needed", tensor.Bytes(size), showPath(path))
 }
 
 // fileStamp is what changes when a file is written to.

@@ -242,7 +242,7 @@ func TestWhereNoFileCanBeWritten(t *testing.T) {
 func TestALimitThatIsTooSmallIsRefused(t *testing.T) {
 	source := Source{Path: mixed(t, testRowsOf), Target: "kind"}
 	_, err := openErr(t, Config{CacheDir: t.TempDir(), Memory: 1000}, source)
-	if err == nil || !strings.Contains(err.Error(), "300 rows take 14,400 bytes of memory even if") {
+	if err == nil || !strings.Contains(err.Error(), "300 rows take 14 KiB of memory even if") {
 		t.Errorf("error %v", err)
 	}
 }

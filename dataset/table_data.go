@@ -11,6 +11,7 @@ import (
 	"reprise/dataset/columns"
 	"reprise/dataset/preprocess"
 	"reprise/internal/figures"
+	"reprise/tensor"
 )
 
 // tableData is what a data set of a table has beside its codes.
@@ -27,7 +28,7 @@ type tableData struct {
 func newTableData(d preprocess.Document, t *tableReading) (*tableData, error) {
 	data := &tableData{columns: t.meaning, content: hex.EncodeToString(t.content.Sum(nil)), leftOut: t.leftOut()}
 	if t.unkept != nil {
-		data.kept = fmt.Sprintf("the values take about %s of memory, since they cannot be kept in a file: %v", bytesText(t.needs()), t.unkept)
+		data.kept = fmt.Sprintf("the values take about %v of memory, since they cannot be kept in a file: %v", tensor.Bytes(t.needs()), t.unkept)
 	}
 	var err error
 	if data.encoder, err = preprocess.NewEncoder(d); err != nil {
