@@ -287,7 +287,7 @@ func checkFieldError(t *testing.T, name string, err error, field string, parts .
 }
 
 func TestCSVMemoryIsBounded(t *testing.T) {
-	table := &table{path: "data.csv", task: Classification, target: "y", maxBytes: 3 * (8*2 + 4)}
+	table := &table{path: "data.csv", task: Classification, target: "y", maxBytes: 3 * (8*2 + 4), keeper: keeper{packing: packing{limit: MaxBytes}}}
 	err := table.read(context.Background(), strings.NewReader("a,b,y\n1,2,p\n3,4,q\n5,6,p\n7,8,q\n"))
 	checkDataError(t, err, "line 5", "4 rows of 2 numbers take more memory than the limit of 60 bytes")
 	path := filepath.Join(t.TempDir(), "huge.csv")
@@ -299,6 +299,8 @@ func TestCSVMemoryIsBounded(t *testing.T) {
 		t.Skip(err)
 	}
 	_, err = open(t, Source{Path: path, Target: "y"})
+	checkDataError(t, err, "a row takes more than the limit of 67108864 bytes")
+	_, err = secondReading.openCSV(t.Context(), Source{Path: path, Target: "y"})
 	checkDataError(t, err, "4294967297 bytes are more than the limit of 4294967296")
 }
 

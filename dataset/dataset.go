@@ -63,6 +63,7 @@ type Dataset struct {
 	table       *tableData // of a table whose values are codes
 	images      *imageData // of files of images
 	label       string     // the column of the classes of a table
+	kept        string     // a note about the file that has the values
 	document    document   // the preprocessing document
 	fingerprint string
 }

@@ -53,9 +53,29 @@ func (r reading) openCSVOrTable(ctx context.Context, source Source, p packing) (
 	if !source.Table.IsZero() || source.Image != (ImageOptions{}) {
 		return r.openTable(ctx, source, p)
 	}
-	t, share, plainErr := r.openNumbers(ctx, source)
+	if _, err := checkFraction(source.ValidationFraction); err != nil {
+		return nil, err
+	}
+	k := keeper{packing: p, reading: r, source: source, files: []string{source.Path}}
+	if d := k.open(ctx); d != nil || ctx.Err() != nil {
+		return d, ctx.Err()
+	}
+	t, share, plainErr := r.openNumbers(ctx, source, k)
 	if plainErr == nil {
-		return t.dataset(share)
+		var d *Dataset
+		if d, plainErr = t.dataset(ctx, share); !errors.As(plainErr, new(*preprocess.SpillError)) {
+			return d, plainErr
+		}
+	}
+	if unkept := new(preprocess.SpillError); errors.As(plainErr, &unkept) {
+		if p.asked {
+			return nil, p.explain(plainErr, source.Path)
+		}
+		d, err := r.openCSV(ctx, source)
+		if err == nil {
+			d.kept = unkeptNote(d.Bytes(), unkept)
+		}
+		return d, err
 	}
 	if isContextError(plainErr) || r < thirdReading || t != nil && t.mistakes.onlyLabel() {
 		return nil, plainErr
@@ -84,12 +104,9 @@ func (e *unreadError) Unwrap() error { return e.error }
 
 // tableReading is a table while it is opened.
 type tableReading struct {
-	reading reading
-	source  Source
+	keeper
 	options columns.Options
-	packing packing
-	share   float64 // for validation
-	files   []string
+	share   float64  // for validation
 	names   []string // of the columns
 	target  []int    // of the target's columns
 	by      int      // the column of the split; -1 for none
@@ -109,7 +126,6 @@ type tableReading struct {
 	content hash.Hash        // of all cells
 	images  []imageSource    // of each row, with a column of images
 	scratch *os.File         // for the builder's codes; nil if they are in memory
-	before  []fileStamp      // the files before they were first read
 	unkept  error            // why they are in memory, although they should not be
 }
 
@@ -124,19 +140,18 @@ func (r reading) openTable(ctx context.Context, source Source, p packing) (*Data
 func (r reading) readTable(ctx context.Context, source Source, p packing) (*Dataset, error) {
 	options := source.Table.columns()
 	options.NoImages = r <= fourthReading
-	t := &tableReading{reading: r, source: source, options: options, packing: p, by: -1, image: -1}
+	t := &tableReading{keeper: keeper{packing: p, reading: r, source: source}, options: options, by: -1, image: -1}
 	if err := t.check(); err != nil {
 		return nil, err
 	}
-	if d := t.openKept(ctx); d != nil || ctx.Err() != nil {
+	if d := t.keeper.open(ctx); d != nil || ctx.Err() != nil {
 		return d, ctx.Err()
 	}
-	stamp := t.stamp()
 	if err := t.profile(ctx); err != nil {
 		return nil, err
 	}
 	if t.image < 0 && t.needs() > p.limit {
-		d, err := t.openPacked(ctx, stamp)
+		d, err := t.openPacked(ctx)
 		if unkept := new(preprocess.SpillError); !errors.As(err, &unkept) || p.asked {
 			return d, p.explain(err, t.source.Path)
 		}
@@ -423,8 +438,10 @@ func (t *tableReading) open(ctx context.Context) (*Dataset, error) {
 	return t.dataset(ctx)
 }
 
-func (t *tableReading) changed() error {
-	return &DataError{File: t.source.Path, Problem: "changed while it was read", Fix: "try again once nothing writes to it"}
+func (t *tableReading) changed() error { return changed(t.source.Path) }
+
+func changed(path string) error {
+	return &DataError{File: path, Problem: "changed while it was read", Fix: "try again once nothing writes to it"}
 }
 
 // whyIgnored says why the first columns are not used.
@@ -552,6 +569,9 @@ func (t *tableReading) dataset(ctx context.Context) (*Dataset, error) {
 	d.columnNames = d.table.encoder.Names()
 	if t.scratch != nil {
 		return t.pack(ctx, d, b, of)
+	}
+	if t.unkept != nil {
+		d.kept = unkeptNote(t.needs(), t.unkept)
 	}
 	b.values = t.builder.Values()
 	return d.seal()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"reprise/dataset/columns"
+	"reprise/dataset/number"
 	"reprise/dataset/packed"
 	"reprise/dataset/preprocess"
 	tablefile "reprise/dataset/table"
@@ -62,22 +63,22 @@ const packedFolder = "packed"
 var errNoFolder = errors.New("there is no folder for it")
 
 // create makes something in the cache, or else in the folder for what is not kept.
-func create[T any](p packing, make func(folder string) (T, error)) (made T, kept bool, err error) {
+func create[T any](p packing, make func(folder string) (T, error)) (made T, err error) {
 	err = errNoFolder
 	if p.cache != "" {
 		packed.Sweep(p.cache)
 		if made, err = make(p.cache); err == nil {
-			return made, true, nil
+			return made, nil
 		}
 	}
 	if p.temp != "" {
 		var other error
 		if made, other = make(p.temp); other == nil {
-			return made, false, nil
+			return made, nil
 		}
 		err = errors.Join(err, other)
 	}
-	return made, false, &preprocess.SpillError{Err: err}
+	return made, &preprocess.SpillError{Err: err}
 }
 
 // explain says what a limit that must hold has to do with an error.
@@ -134,8 +135,8 @@ func (t *tableReading) checkSize(at tablefile.Place) error {
 		if n > maxKeptRows {
 			return preprocess.BadCell(at, "", tablefile.Cell{}, fmt.Sprintf("%d rows are more than the limit of %d", n, maxKeptRows), "use fewer rows")
 		}
-		if t.packing.asked && t.builder.TextBytes() > t.packing.limit {
-			return preprocess.BadCell(at, "", tablefile.Cell{}, "the texts take more memory than the limit of "+tensor.Bytes(t.packing.limit).String(), "allow more memory, or use fewer rows")
+		if t.asked && t.builder.TextBytes() > t.limit {
+			return preprocess.BadCell(at, "", tablefile.Cell{}, "the texts take more memory than the limit of "+tensor.Bytes(t.limit).String(), "allow more memory, or use fewer rows")
 		}
 		return nil
 	}
@@ -148,28 +149,27 @@ func (t *tableReading) checkSize(at tablefile.Place) error {
 }
 
 // openPacked is open for values that are kept in a file. It fails with a SpillError if
-// there is no room for one. stamp is that of the files before they were first read.
-func (t *tableReading) openPacked(ctx context.Context, stamp []fileStamp) (*Dataset, error) {
-	if need := t.rowsNeed(); t.packing.asked && need > t.packing.limit {
+// there is no room for one.
+func (t *tableReading) openPacked(ctx context.Context) (*Dataset, error) {
+	if need := t.rowsNeed(); t.asked && need > t.limit {
 		return nil, &DataError{File: t.source.Path, Value: fmt.Sprintf("%s rows", figures.Thousands(t.rows)),
-			Problem: fmt.Sprintf("take %v of memory even if their values are kept in a file, more than the limit of %v", tensor.Bytes(need), tensor.Bytes(t.packing.limit)),
+			Problem: fmt.Sprintf("take %v of memory even if their values are kept in a file, more than the limit of %v", tensor.Bytes(need), tensor.Bytes(t.limit)),
 			Fix:     "allow more memory, or use fewer rows"}
 	}
 	var err error
-	if t.scratch, _, err = create(t.packing, packed.CreateScratch); err != nil {
+	if t.scratch, err = create(t.packing, packed.CreateScratch); err != nil {
 		return nil, err
 	}
 	defer func() {
 		_ = t.scratch.Close() // it is gone
 		t.scratch = nil
 	}()
-	t.before = stamp
 	return t.open(ctx)
 }
 
 // pack writes the rows to their file and seals the data set. of is the split of each row.
 func (t *tableReading) pack(ctx context.Context, d *Dataset, b *block, of []Split) (*Dataset, error) {
-	w, kept, err := create(t.packing, packed.Create)
+	w, err := create(t.packing, packed.Create)
 	if err != nil {
 		return nil, err
 	}
@@ -187,41 +187,57 @@ func (t *tableReading) pack(ctx context.Context, d *Dataset, b *block, of []Spli
 	if err != nil {
 		return nil, err
 	}
-	b.fileBytes = 8 * int64(len(of)) * int64(d.width())
+	t.builder = nil
+	if err := d.finishFile(b, w, of); err != nil {
+		return nil, err
+	}
+	done = true
+	return t.keep(ctx, d, b, w)
+}
+
+// finishFile ends the file in which the values of a block were written. of is the split of
+// each row.
+func (d *Dataset) finishFile(b *block, w *packed.Writer, of []Split) error {
 	for row, s := range of {
 		tail := appendFloats([]byte{byte(s)}, b.targetsOf(row, len(d.targets)))
 		if b.labels != nil {
 			tail = binary.LittleEndian.AppendUint32(tail, uint32(b.labels[row]))
 		}
 		if err := write(w, tail); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	file, err := w.Finish()
 	if err != nil {
-		return nil, &preprocess.SpillError{Err: err}
+		return &preprocess.SpillError{Err: err}
 	}
-	b.file = file
-	t.builder = nil
+	b.file, b.fileBytes = file, 8*int64(len(of))*int64(d.width())
+	return nil
+}
+
+// keep seals a data set whose values are in the file of a block, and gives the file its name
+// if it is to be kept.
+func (k *keeper) keep(ctx context.Context, d *Dataset, b *block, w *packed.Writer) (_ *Dataset, err error) {
+	defer func() {
+		if err != nil {
+			w.Discard()
+		}
+	}()
 	if d, err = d.seal(); err != nil {
 		return nil, err
 	}
-	done = true
-	if kept {
-		var name string
-		if name, err = t.keptName(ctx); err == nil {
-			err = t.publish(d, w, len(of), name)
-		}
-		kept = err == nil
+	kept := w.Folder() == k.cache && k.publish(ctx, d, w, int(b.fileBytes)/(8*d.width())) == nil
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	if !kept {
 		w.Unname()
 	}
-	if b.fileBytes <= t.packing.limit { // texts are shorter than they might be
+	if b.fileBytes <= k.limit { // texts are shorter than they might be
 		return d, d.load(b)
 	}
-	d.table.kept = keptNote(b.fileBytes, file.Path(), kept)
-	return d, ctx.Err()
+	d.kept = keptNote(b.fileBytes, w.Path(), kept)
+	return d, nil
 }
 
 func write(w io.Writer, data []byte) error {
@@ -238,6 +254,10 @@ func appendFloats(data []byte, values []float64) []byte {
 	return data
 }
 
+func unkeptNote(size int64, err error) string {
+	return fmt.Sprintf("the values take about %v of memory, since they cannot be kept in a file: %v", tensor.Bytes(size), err)
+}
+
 func keptNote(size int64, path string, kept bool) string {
 	if !kept {
 		return fmt.Sprintf("the values take %s and are read from a file in %s, which is removed afterwards", tensor.Bytes(size), showPath(filepath.Dir(path)))
@@ -252,10 +272,19 @@ type fileStamp struct {
 	mtime time.Time
 }
 
-// stamp returns the files of the table as they are; nil if they cannot be told.
-func (t *tableReading) stamp() []fileStamp {
+// keeper names the file that keeps what a source is as it is read by some rules.
+type keeper struct {
+	packing
+	reading reading
+	source  Source
+	files   []string    // or patterns for them
+	before  []fileStamp // the files before they were first read
+}
+
+// stamp returns the files as they are; nil if they cannot be told.
+func (k *keeper) stamp() []fileStamp {
 	var stamps []fileStamp
-	for _, path := range t.files {
+	for _, path := range k.files {
 		files, err := tablefile.Files(path)
 		if err != nil {
 			return nil // whoever reads it says why
@@ -276,32 +305,32 @@ func (t *tableReading) stamp() []fileStamp {
 // reading a table gives, makes other files.
 const keptRules = 1
 
-// keptPrefix begins the names of the files that may have the table as it is read here: it
+// prefix begins the names of the files that may have the table as it is read here: it
 // depends on the options and on the sizes of the files.
-func (t *tableReading) keptPrefix(stamp []fileStamp) string {
-	source := t.source
+func (k *keeper) prefix() string {
+	source := k.source
 	source.Path, source.Table.Split.ValidationPath, source.Table.Split.TestPath = "", "", ""
 	form, err := json.Marshal(struct {
 		Rules   int
 		Reading reading
 		Source  Source
-	}{keptRules, t.reading, source})
+	}{keptRules, k.reading, source})
 	if err != nil {
 		panic("dataset: " + err.Error()) // a source has a JSON form
 	}
-	for _, s := range stamp {
+	for _, s := range k.before {
 		form = binary.LittleEndian.AppendUint64(form, uint64(s.size))
 	}
 	sum := sha256.Sum256(form)
 	return hex.EncodeToString(sum[:8])
 }
 
-// keptName returns the path of the file for the table as it is read here: it depends on all
+// name returns the path of the file for the table as it is read here: it depends on all
 // that shapes the data, and so on the content of the files. It fails if they have changed
 // since they were first read.
-func (t *tableReading) keptName(ctx context.Context) (string, error) {
+func (k *keeper) name(ctx context.Context) (string, error) {
 	sum := sha256.New()
-	for _, s := range t.before {
+	for _, s := range k.before {
 		if s.path == "" {
 			continue
 		}
@@ -317,12 +346,12 @@ func (t *tableReading) keptName(ctx context.Context) (string, error) {
 		}
 		sum.Write(of.Sum(nil))
 	}
-	if now := t.stamp(); len(now) == 0 || !slices.EqualFunc(now, t.before, func(a, b fileStamp) bool {
+	if now := k.stamp(); len(now) == 0 || !slices.EqualFunc(now, k.before, func(a, b fileStamp) bool {
 		return a.path == b.path && a.size == b.size && a.mtime.Equal(b.mtime)
 	}) {
-		return "", t.changed()
+		return "", changed(k.source.Path)
 	}
-	return filepath.Join(t.packing.cache, t.keptPrefix(t.before)+"-"+hex.EncodeToString(sum.Sum(nil))[:48]+packedEnding), nil
+	return filepath.Join(k.cache, k.prefix()+"-"+hex.EncodeToString(sum.Sum(nil))[:48]+packedEnding), nil
 }
 
 const packedEnding = ".packed"
@@ -331,51 +360,68 @@ const packedEnding = ".packed"
 // each row its split as a byte, its targets as IEEE 754 bits, and its class, if it has one,
 // as a uint32.
 type keptTable struct {
-	Rows        int              `json:"rows"`
-	Document    []byte           `json:"document"`
-	Content     string           `json:"content"`
-	Columns     []columns.Column `json:"columns"`
-	Targets     []string         `json:"targets"`
-	Group       string           `json:"group,omitempty"`
-	LeftOut     string           `json:"left_out,omitempty"`
-	Fingerprint string           `json:"fingerprint"`
+	Rows        int        `json:"rows"`
+	Document    []byte     `json:"document"`
+	Plain       *keptPlain `json:"plain,omitempty"` // or Table
+	Table       *keptCells `json:"table,omitempty"`
+	Fingerprint string     `json:"fingerprint"`
 }
 
-func (t *tableReading) publish(d *Dataset, w *packed.Writer, rows int, name string) error {
-	meta, err := json.Marshal(keptTable{
-		Rows: rows, Document: d.document.content, Content: d.table.content, Columns: d.table.columns, Targets: d.table.targets,
-		Group: d.table.group, LeftOut: d.table.leftOut, Fingerprint: d.fingerprint,
-	})
+// keptPlain is what a table of numbers has beside its document, and keptCells what any
+// other table has.
+type (
+	keptPlain struct {
+		Scales []number.Scale `json:"scales"`
+		Label  string         `json:"label"`
+	}
+	keptCells struct {
+		Content string           `json:"content"`
+		Columns []columns.Column `json:"columns"`
+		Targets []string         `json:"targets"`
+		Group   string           `json:"group,omitempty"`
+		LeftOut string           `json:"left_out,omitempty"`
+	}
+)
+
+// publish keeps the data under the name that it has.
+func (k *keeper) publish(ctx context.Context, d *Dataset, w *packed.Writer, rows int) error {
+	name, err := k.name(ctx)
+	if err != nil {
+		return err
+	}
+	kept := keptTable{Rows: rows, Document: d.document.content, Fingerprint: d.fingerprint}
+	if t := d.table; t != nil {
+		kept.Table = &keptCells{t.content, t.columns, t.targets, t.group, t.leftOut}
+	} else {
+		kept.Plain = &keptPlain{d.scaling.columns, d.label}
+	}
+	meta, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
 	return w.Publish(name, meta)
 }
 
-// openKept returns the table from a file that an earlier reading made; nil if there is
-// none that can be used. One that is damaged is removed.
-func (t *tableReading) openKept(ctx context.Context) *Dataset {
-	if t.packing.cache == "" {
+// open returns the data from a file that an earlier reading made; nil if there is none
+// that can be used. One that is damaged is removed.
+func (k *keeper) open(ctx context.Context) *Dataset {
+	k.before = k.stamp()
+	if k.cache == "" || k.before == nil {
 		return nil
 	}
-	if t.before = t.stamp(); t.before == nil {
+	prefix := k.prefix()
+	entries, err := os.ReadDir(k.cache)
+	if err != nil || !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), prefix) }) {
 		return nil
 	}
-	prefix := t.keptPrefix(t.before)
-	entries, err := os.ReadDir(t.packing.cache)
-	if err != nil || !slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-		return strings.HasPrefix(e.Name(), prefix)
-	}) {
-		return nil
-	}
-	name, err := t.keptName(ctx)
+	name, err := k.name(ctx)
 	if err != nil {
 		return nil
 	}
 	file, meta, err := packed.Open(ctx, name)
 	var d *Dataset
 	if err == nil {
-		if d, err = t.readKept(file, meta, name); err == nil {
+		if d, err = k.read(file, meta, name); err == nil {
 			return d
 		}
 		_ = file.Close()
@@ -386,29 +432,40 @@ func (t *tableReading) openKept(ctx context.Context) *Dataset {
 	return nil
 }
 
-func (t *tableReading) readKept(file *packed.File, meta []byte, name string) (*Dataset, error) {
+// read makes a data set of a file.
+func (k *keeper) read(file *packed.File, meta []byte, name string) (*Dataset, error) {
 	damaged := &packed.DamagedError{Path: name, Problem: "does not say what it holds"}
-	var k keptTable
-	if err := json.Unmarshal(meta, &k); err != nil {
+	var kept keptTable
+	if err := json.Unmarshal(meta, &kept); err != nil || (kept.Plain == nil) == (kept.Table == nil) {
 		return nil, damaged
 	}
-	document, err := preprocess.Parse(k.Document)
+	document, err := preprocess.Parse(kept.Document)
 	if err != nil {
 		return nil, damaged
 	}
-	d := &Dataset{name: filepath.Base(t.source.Path), fingerprint: k.Fingerprint, classNames: document.Target.Classes}
-	d.table = &tableData{columns: k.Columns, content: k.Content, targets: k.Targets, group: k.Group, leftOut: k.LeftOut}
-	if d.table.encoder, err = preprocess.NewEncoder(document); err != nil {
-		return nil, damaged
+	d := &Dataset{name: filepath.Base(k.source.Path), fingerprint: kept.Fingerprint, classNames: document.Target.Classes}
+	if t := kept.Table; t != nil {
+		d.table = &tableData{columns: t.Columns, content: t.Content, targets: t.Targets, group: t.Group, leftOut: t.LeftOut}
+		if d.table.encoder, err = preprocess.NewEncoder(document); err != nil {
+			return nil, damaged
+		}
+		d.columnNames = d.table.encoder.Names()
+	} else {
+		d.scaling.columns, d.label = kept.Plain.Scales, kept.Plain.Label
+		for _, c := range document.Columns {
+			d.columnNames = append(d.columnNames, c.Name)
+		}
+		if len(d.scaling.columns) != len(d.columnNames) {
+			return nil, damaged
+		}
 	}
 	for _, q := range document.Target.Quantities {
 		d.targets = append(d.targets, Target{Name: q.Name, Mean: q.Scale.Mean, StandardDeviation: q.Scale.StandardDeviation})
 	}
-	d.features = d.table.encoder.Features()
+	d.features = len(d.columnNames)
 	d.shape = tensor.Shape{d.features}
-	d.columnNames = d.table.encoder.Names()
-	b := &block{file: file, fileBytes: 8 * int64(k.Rows) * int64(d.width())}
-	of, err := d.readTails(b, k.Rows)
+	b := &block{file: file, fileBytes: 8 * int64(kept.Rows) * int64(d.width())}
+	of, err := d.readTails(b, kept.Rows)
 	if err != nil {
 		return nil, err
 	}
@@ -416,14 +473,14 @@ func (t *tableReading) readKept(file *packed.File, meta []byte, name string) (*D
 	if err := d.check(); err != nil {
 		return nil, damaged
 	}
-	if d.document, err = d.describe(); err != nil || string(d.document.content) != string(k.Document) {
+	if d.document, err = d.describe(); err != nil || string(d.document.content) != string(kept.Document) {
 		return nil, damaged
 	}
-	if b.fileBytes > t.packing.limit {
-		d.table.kept = keptNote(b.fileBytes, name, true)
-		return d, nil
+	if b.fileBytes <= k.limit {
+		return d, d.load(b)
 	}
-	return d, d.load(b)
+	d.kept = keptNote(b.fileBytes, name, true)
+	return d, nil
 }
 
 // load takes the values of a block, which are codes, into memory, and closes its file.

@@ -143,6 +143,101 @@ func TestATableInAFileIsTheSameDataSet(t *testing.T) {
 	}
 }
 
+// numbers is a table that has nothing but numbers.
+func numbers(t *testing.T, rows int) string {
+	t.Helper()
+	var text strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&text, "x%d,", i)
+	}
+	text.WriteString("price,kind\n")
+	for i := range rows {
+		for j := range 30 {
+			fmt.Fprintf(&text, "%g,", float64((i+j)*(i-j)%89)/3+1e9*float64(j/29))
+		}
+		fmt.Fprintf(&text, "%g,%d\n", float64(i*5%31)/4, i%3)
+	}
+	path := filepath.Join(t.TempDir(), "numbers.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestNumbersInAFileAreTheSameDataSet(t *testing.T) {
+	path := numbers(t, testRowsOf)
+	for name, source := range map[string]Source{
+		"classes":    {Target: "kind"},
+		"quantities": {Target: "price,x3", Task: Regression, ValidationFraction: 0.4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source.Path = path
+			want := openWith(t, Config{}, source)
+			if inFile(want) || want.table != nil {
+				t.Fatalf("in a file: %t, or not a table of numbers", inFile(want))
+			}
+			config := Config{CacheDir: t.TempDir(), Memory: testRowsOf * (rowMemory + 2*quantityMemory)}
+			fresh := openWith(t, config, source)
+			kept := openWith(t, config, source)
+			if files := filesIn(t, config); !inFile(fresh) || !inFile(kept) || len(files) != 1 || !strings.Contains(fmt.Sprint(kept.Notes()), files[0]) {
+				t.Errorf("in files: %t, %t; the cache has %q; notes %q", inFile(fresh), inFile(kept), files, kept.Notes())
+			}
+			equalData(t, fresh, want)
+			equalData(t, kept, want)
+			unkept := openWith(t, Config{TempDir: config.CacheDir, Memory: config.Memory}, source)
+			if !inFile(unkept) {
+				t.Error("in memory, though there is a folder for what is not kept")
+			}
+			equalData(t, unkept, want)
+			_, err := openErr(t, Config{Memory: config.Memory}, source)
+			if err == nil || !strings.Contains(err.Error(), "cannot be kept in a file") {
+				t.Errorf("a limit that cannot be held: %v", err)
+			}
+			_, err = openErr(t, Config{CacheDir: t.TempDir(), Memory: 5000}, source)
+			if err == nil || !strings.Contains(err.Error(), "of memory even if their values are kept in a file, more than the limit of 4.8 KiB") {
+				t.Errorf("a limit that is too small: %v", err)
+			}
+			p := packing{limit: 5000} // of which nobody said that it must hold
+			inMemory, err := currentReading.openCSVOrTable(t.Context(), source, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equalData(t, inMemory, want)
+			if notes := fmt.Sprint(inMemory.Notes()); !strings.Contains(notes, "cannot be kept in a file") {
+				t.Errorf("notes %q do not say that the data are in memory", notes)
+			}
+		})
+	}
+}
+
+// A mistake is found in the same place, and leaves no file.
+func TestMistakesOfATableInAFile(t *testing.T) {
+	path := numbers(t, testRowsOf)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string][2]string{
+		"a word": {"\n0.333333,", "\nword,"}, "out of scale": {"\n0.333333,", "\n1e300,"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte(strings.Replace(string(content), change[0], change[1], 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			source := Source{Path: path, Target: "kind"}
+			_, want := openErr(t, Config{}, source)
+			config := Config{CacheDir: t.TempDir(), Memory: testRowsOf * rowMemory}
+			_, got := openErr(t, config, source)
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("error %v, want %v", got, want)
+			}
+			if files := filesIn(t, config); want != nil && len(files) > 0 {
+				t.Errorf("the cache has %q", files)
+			}
+		})
+	}
+}
+
 func filesIn(t *testing.T, config Config) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(config.CacheDir, packedFolder, "*"))

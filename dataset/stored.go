@@ -75,13 +75,18 @@ func (r *rowReader) split(data []byte) (raw []byte, values []float64) {
 // eachRow calls do with the values of each sample of a part, in order: pixels, or else cells
 // or codes. A file is read many rows at a time.
 func (d *Dataset) eachRow(p part, do func(i int, raw []byte, values []float64) error) error {
-	r := rowReader{d: d}
 	if p.block == nil {
 		return nil
 	}
-	if p.file == nil {
-		for i := range p.len() {
-			raw, values, err := r.row(p.block, p.row(i))
+	return d.eachRowOf(p.block, p.len(), p.row, do)
+}
+
+// eachRowOf is eachRow for n rows of a block, of which at returns the one at place i.
+func (d *Dataset) eachRowOf(b *block, n int, at func(i int) int, do func(i int, raw []byte, values []float64) error) error {
+	r := rowReader{d: d}
+	if b.file == nil {
+		for i := range n {
+			raw, values, err := r.row(b, at(i))
 			if err == nil {
 				err = do(i, raw, values)
 			}
@@ -96,11 +101,11 @@ func (d *Dataset) eachRow(p part, do func(i int, raw []byte, values []float64) e
 	rows := max(1, window/size)
 	buffer := make([]byte, rows*size)
 	first, end := 0, 0 // the rows in the buffer
-	for i := range p.len() {
-		row := p.row(i)
+	for i := range n {
+		row := at(i)
 		if row >= end {
-			first, end = row, min(row+rows, d.count(p.block)/d.width())
-			if _, err := p.file.ReadAt(buffer[:(end-first)*size], int64(first)*int64(size)); err != nil {
+			first, end = row, min(row+rows, d.count(b)/d.width())
+			if _, err := b.file.ReadAt(buffer[:(end-first)*size], int64(first)*int64(size)); err != nil {
 				return err
 			}
 		}

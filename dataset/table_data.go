@@ -11,7 +11,6 @@ import (
 	"reprise/dataset/columns"
 	"reprise/dataset/preprocess"
 	"reprise/internal/figures"
-	"reprise/tensor"
 )
 
 // tableData is what a data set of a table has beside its codes.
@@ -22,14 +21,10 @@ type tableData struct {
 	targets []string
 	group   string // the column by which the rows were split, if it is no feature
 	leftOut string
-	kept    string // a note about the file that has the rows
 }
 
 func newTableData(d preprocess.Document, t *tableReading) (*tableData, error) {
 	data := &tableData{columns: t.meaning, content: hex.EncodeToString(t.content.Sum(nil)), leftOut: t.leftOut()}
-	if t.unkept != nil {
-		data.kept = fmt.Sprintf("the values take about %v of memory, since they cannot be kept in a file: %v", tensor.Bytes(t.needs()), t.unkept)
-	}
 	var err error
 	if data.encoder, err = preprocess.NewEncoder(d); err != nil {
 		return nil, err
@@ -65,12 +60,12 @@ func (d *Dataset) Notes() []string {
 	if d.images != nil {
 		return slices.Clone(d.images.notes)
 	}
-	if d.table == nil {
-		return nil
-	}
 	var notes []string
-	if d.table.kept != "" {
-		notes = append(notes, d.table.kept)
+	if d.kept != "" {
+		notes = append(notes, d.kept)
+	}
+	if d.table == nil {
+		return notes
 	}
 	if d.table.leftOut != "" {
 		notes = append(notes, "left out: "+d.table.leftOut)

@@ -106,6 +106,12 @@ func Create(dir string) (*Writer, error) {
 	return nil, fmt.Errorf("every file that was begun in %s was removed", dir)
 }
 
+// Path returns the present name of the file.
+func (w *Writer) Path() string { return w.body.path }
+
+// Folder returns the folder that the file is in.
+func (w *Writer) Folder() string { return filepath.Dir(w.body.path) }
+
 // Write appends to the body.
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
