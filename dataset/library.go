@@ -250,7 +250,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	case err != nil:
 		return nil, unreadable(source.Path, err)
 	case info.IsDir():
-		return openFolder(ctx, source, r)
+		return openFolder(ctx, source, r, l.packing())
 	case info.Mode().IsRegular() && isCSV(source.Path):
 		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
@@ -274,7 +274,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 
 // openFolder opens a folder according to its files. Text comes last, since other
 // data often has a README beside it.
-func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error) {
+func openFolder(ctx context.Context, source Source, r reading, p packing) (*Dataset, error) {
 	entries, err := os.ReadDir(source.Path)
 	if err != nil {
 		return nil, unreadable(source.Path, err)
@@ -288,7 +288,7 @@ func openFolder(ctx context.Context, source Source, r reading) (*Dataset, error)
 	case has(isCIFAR):
 		what, open = "a folder of CIFAR-10 files, which has labels of its own", r.openCIFAR
 	case r > fourthReading && source.Task != NextToken && source.Tokenizer == "" && isImageFolder(source.Path, source.Task == "" && has(isText)):
-		return openImageFolder(ctx, source)
+		return openImageFolder(ctx, source, p)
 	case source.Task == NextToken || has(isText):
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"reprise/dataset/columns"
+	"reprise/dataset/packed"
 	"reprise/dataset/preprocess"
 	tablefile "reprise/dataset/table"
 	"reprise/fault"
@@ -125,7 +125,7 @@ type tableReading struct {
 	left    map[string]int   // how many rows are left out, by why
 	content hash.Hash        // of all cells
 	images  []imageSource    // of each row, with a column of images
-	scratch *os.File         // for the builder's codes; nil if they are in memory
+	scratch *packed.Scratch  // for the builder's codes; nil if they are in memory
 	unkept  error            // why they are in memory, although they should not be
 }
 

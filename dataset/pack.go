@@ -157,7 +157,7 @@ func (t *tableReading) openPacked(ctx context.Context) (*Dataset, error) {
 			Fix:     "allow more memory, or use fewer rows"}
 	}
 	var err error
-	if t.scratch, err = create(t.packing, packed.CreateScratch); err != nil {
+	if t.scratch, err = create(t.packing, func(folder string) (*packed.Scratch, error) { return packed.NewScratch(folder, 0) }); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -413,3 +413,50 @@ func TestPackingEndsWithItsContext(t *testing.T) {
 		t.Errorf("the cache has %q", files)
 	}
 }
+
+func TestImagesInAFileAreTheSameDataSet(t *testing.T) {
+	folder := t.TempDir()
+	var list strings.Builder
+	list.WriteString("file,kind\n")
+	for i := range 30 {
+		pixels := make([]byte, 64)
+		for j := range pixels {
+			pixels[j] = byte(i * (j + 3))
+		}
+		name := fmt.Sprintf("%s/%d.png", []string{"cat", "dog"}[i%2], i)
+		writePNG(t, filepath.Join(folder, name), 8, pixels...)
+		fmt.Fprintf(&list, "%s,%s\n", name, []string{"x", "y", "z"}[i%3])
+	}
+	table := filepath.Join(t.TempDir(), "list.csv")
+	if err := os.WriteFile(table, []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, source := range map[string]Source{
+		"folder": {Path: folder}, "resized": {Path: folder, Image: ImageOptions{Size: [2]int{6, 5}, Channels: 3}},
+		"table": {Path: table, Target: "kind", Table: TableOptions{Root: folder}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := openWith(t, Config{}, source)
+			temp := t.TempDir()
+			got := openWith(t, Config{TempDir: temp, Memory: 1000}, source)
+			if inFile(want) || !inFile(got) {
+				t.Errorf("in files: %t, %t", inFile(want), inFile(got))
+			}
+			equalData(t, got, want)
+			index := first(got.Len(Train))
+			a, b := got.NewBatch(len(index)), want.NewBatch(len(index))
+			a.Augmentation = Augmentation{Flip: true, Crop: 1}
+			b.Augmentation = a.Augmentation
+			if err := errors.Join(got.GatherBatch(Train, index, a), want.GatherBatch(Train, index, b)); err != nil || !slices.Equal(a.Inputs, b.Inputs) {
+				t.Errorf("augmented batches differ, or %v", err)
+			}
+			if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+				t.Errorf("%v is left, %v", left, err)
+			}
+			_, err := openErr(t, Config{Memory: 1000}, source)
+			if err == nil || !strings.Contains(err.Error(), "take more than 1000 B of memory, and cannot be kept in a file") {
+				t.Errorf("a limit that cannot be held: %v", err)
+			}
+		})
+	}
+}

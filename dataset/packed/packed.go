@@ -59,9 +59,15 @@ const (
 	partial = ".packing-"
 )
 
-// CreateScratch makes a file in a folder that is gone once it is closed. A system that does
-// not allow that keeps it until Sweep finds it.
-func CreateScratch(dir string) (*os.File, error) {
+// Scratch is a file that is gone once it is closed. A system that does not allow that keeps
+// it until Sweep finds it.
+type Scratch struct {
+	*os.File
+	size int64
+}
+
+// NewScratch makes a file of some size in a folder. What is not written is zeros.
+func NewScratch(dir string, size int64) (*Scratch, error) {
 	if err := disk.MkdirAll(disk.OS{}, dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -70,8 +76,15 @@ func CreateScratch(dir string) (*os.File, error) {
 		return nil, err
 	}
 	_ = os.Remove(f.Name())
-	return f, nil
+	if err := f.Truncate(size); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return &Scratch{f, size}, nil
 }
+
+// Size returns the size that the file was made with.
+func (s *Scratch) Size() int64 { return s.size }
 
 // Writer writes a file.
 type Writer struct {

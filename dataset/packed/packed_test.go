@@ -121,7 +121,7 @@ func TestSweepRemovesOnlyWhatNobodyWrites(t *testing.T) {
 
 func TestAScratchFileLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	f, err := CreateScratch(dir)
+	f, err := NewScratch(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
