@@ -56,7 +56,7 @@ func openErr(t *testing.T, config Config, source Source) (*Dataset, error) {
 }
 
 // inFile reports whether the values of a data set are in a file.
-func inFile(d *Dataset) bool { return d.parts[Train].file != nil }
+func inFile(d *Dataset) bool { return d.InFile() }
 
 func equalData(t *testing.T, got, want *Dataset) {
 	t.Helper()

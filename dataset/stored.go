@@ -24,6 +24,12 @@ func (d *Dataset) valueBytes() int {
 	return 8
 }
 
+// InFile reports whether the samples are in a file and not in memory: a batch takes longer to
+// gather then.
+func (d *Dataset) InFile() bool {
+	return d.parts[Train].block != nil && d.parts[Train].file != nil
+}
+
 // count returns the number of values of a block.
 func (d *Dataset) count(b *block) int {
 	if b.file != nil {
