@@ -8,7 +8,7 @@ TOOLS         := $(CURDIR)/.tools
 ARM64         := GOARCH=arm64 $(GO) test -count=1 -exec qemu-aarch64
 
 .PHONY: help build test test-full check fmt commits vet lint race variants generated crash powercut survive simulate mutate fuzz \
-	runtimes bench-peers bench-gemm bench-scaling bench-opticks bench-actors bench-events bench-scheduler bench-test performance performance-run clean
+	runtimes bench-peers bench-gemm bench-scaling bench-opticks bench-tables bench-actors bench-events bench-scheduler bench-test performance performance-run clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +113,13 @@ bench-scaling: ## the time of our step against batch, width and context
 
 bench-opticks: ## the validation loss of a GPT on Opticks against PyTorch's; fails above 0.01
 	cd bench && $(GO) run ./cmd/opticks $(BENCHFLAGS)
+
+# Needs Debian's python3-sklearn, and npm for the tables.
+VEGA := vega-datasets@3.2.1
+
+bench-tables: build ## figures on tables against scikit-learn's MLP on the same splits; fails 0.01 below
+	npm install --prefix $(TOOLS)/$(VEGA) --ignore-scripts --no-fund --no-audit $(VEGA)
+	cd bench && $(GO) run ./cmd/tables -data $(TOOLS)/$(VEGA)/node_modules/vega-datasets/data $(BENCHFLAGS)
 
 bench-events: ## appends, replay and recovery of the event log against PostgreSQL and JetStream
 	cd bench && $(GO) run ./cmd/events $(BENCHFLAGS)

@@ -17,7 +17,7 @@ func aliases() map[string][]string {
 		"max_grad_norm": {"clip_norm"}, "grad_clip": {"clip_norm"}, "gradient_clip_val": {"clip_norm"}, "max_epochs": {"epochs"},
 		"num_epochs": {"epochs"}, "random_state": {"seed"}, "test_size": fraction, "val_split": fraction, "validation_split": fraction,
 		"validation_size": fraction, "val_fraction": fraction, "loss_fn": {"loss"}, "loss_function": {"loss"}, "criterion": {"loss"},
-		"metric_for_best_model": {"monitor"},
+		"metric_for_best_model": {"monitor"}, "data": {"dataset_path"},
 	}
 }
 
@@ -51,6 +51,13 @@ func homes(key string, fields []string) []string {
 // by it; fix is "" if the schema has no place for it.
 func (s *schema) belongs(d *document, n *node, key string) (fix, meant string) {
 	all := s.fields("", s.at(schemaURL))
+	if whole := chosenBy(n.field); whole != "" && whole == n.field+"_"+key { // path in dataset
+		value := "..."
+		if given := n.get(key); given != nil && given.written != "" {
+			value = shorten(given.written)
+		}
+		return fmt.Sprintf("write %s: %s, outside %s", whole, value, n.field), whole
+	}
 	for _, field := range all { // an ending of a key of this mapping: delta for min_delta
 		if last := field[strings.LastIndex(field, ".")+1:]; child(n.field, last) == field && strings.HasSuffix(last, "_"+key) && !isDiscriminator(key) {
 			return didYouMean(last), field

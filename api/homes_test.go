@@ -23,6 +23,10 @@ func TestAKeyInTheWrongPlaceIsShownWhereItBelongs(t *testing.T) {
 		{minimal("") + "momentum: 0.9\n", "write optimizer: {name: sgd, momentum: 0.9} in config"},
 		{minimal("") + "dataset: {validation: 0.3}\n", "did you mean validation_fraction?"},
 		{minimal("") + "dataset: {test_size: 0.3}\n", "did you mean validation_fraction?"},
+		{strings.Replace(minimal(""), "dataset_path: digits", "dataset: {path: digits}", 1), "write dataset_path: digits, outside dataset"},
+		{strings.Replace(minimal(""), "model_architecture: mlp", "model: {architecture: mlp}", 1), "write model_architecture: mlp, outside model"},
+		{strings.Replace(minimal(""), "dataset_path:", "dataset:", 1), "write dataset_path: digits"},
+		{strings.Replace(minimal(""), "dataset_path:", "data:", 1), "did you mean dataset_path?"},
 		{training("optimizer: {name: adam, momentum: 0.9}"), "use one of " + keysAt("/$defs/adam")},
 	} {
 		_, err := ParseTrainingRequest("job.yaml", []byte(c.text))

@@ -265,6 +265,9 @@ func (s *schema) explain(d *document, v *jsonschema.ValidationError) []*RequestE
 	if form, ok := s.spelledOut(v, n); ok {
 		e.Problem, e.Fix = "needs settings", "write "+form
 	}
+	if whole := chosenBy(n.field); whole != "" && n.kind == textual && d.root.get(whole) == nil { // dataset: rows.csv
+		e.Fix, e.meant = fmt.Sprintf("write %s: %s", whole, shorten(n.written)), whole
+	}
 	switch n.kind {
 	case mapping, list:
 		e.Value = string(n.kind)

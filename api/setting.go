@@ -129,8 +129,7 @@ func (n *node) placeAs(written *node, drop bool) {
 // that of the field which the missing one is about.
 func (n *node) standIn(key string) position {
 	if n.field == "" {
-		about := map[string]string{"model": "model_architecture", "dataset": "dataset_path"}[key]
-		if n := n.get(about); n != nil {
+		if n := n.get(chosenBy(key)); n != nil {
 			return n.at
 		}
 		return n.at
@@ -139,6 +138,12 @@ func (n *node) standIn(key string) position {
 		return n.key
 	}
 	return n.at
+}
+
+// chosenBy returns the field that chooses what a mapping of the request is about; "" for
+// other mappings.
+func chosenBy(mapping string) string {
+	return map[string]string{"model": "model_architecture", "dataset": "dataset_path"}[mapping]
 }
 
 // setPlace gives a value and everything in it one place.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"reprise/eventstore"
 	"reprise/journal"
 	"reprise/queue"
 )
@@ -77,7 +76,7 @@ func (b *jobBook) recordTogether(all []decided) (unrecorded []decided, err error
 			switch {
 			case failed == nil:
 				b.take(d.job, records[i], d.events)
-			case b.reload(d.job) == nil && d.job.record.Version == record.Version+eventstore.Version(len(d.events)): // it had not failed
+			case b.recordedAnyway(d.job, d.events, failed):
 				now := d.job.record
 				d.job.record = record
 				b.take(d.job, now, d.events)

@@ -125,3 +125,28 @@ func TestAChainEndsThoughAppendsFail(t *testing.T) {
 		closeHost(t, next)
 	}
 }
+
+// A job that was left with an append that only seemed to fail still learns that the one
+// before it has completed: the conflict of that append is not taken for its success.
+func TestAJobLearnsOfAnEndAfterAnAppendThatSeemedToFail(t *testing.T) {
+	w := newWorld(t)
+	h, store, ids := w.unpreparedChain(2)
+	h.jobs.mu.Lock()
+	store.failing.Store(1)
+	h.jobs.letGo(queue.Cause{Code: queue.CauseProcessEnded, Message: "enough"}, h.jobs.live[ids[1]])
+	h.jobs.follow(ids[0], queue.StateCompleted)
+	h.jobs.mu.Unlock()
+	if store.failing.Load() > 0 {
+		t.Error("no append failed")
+	}
+	j, err := h.Job(t.Context(), ids[1])
+	if err != nil || !j.Left() || len(j.After()) > 0 {
+		t.Errorf("left: %t, after %v, %v", j.Left(), j.After(), err)
+	}
+	if err := h.Unpause(t.Context(), Target{Job: ids[1]}); err != nil || !h.WorksOn(ids[1]) {
+		t.Errorf("%v; worked on: %t", err, h.WorksOn(ids[1]))
+	}
+	if err := h.Close(); !errors.Is(err, errLostAppend) {
+		t.Errorf("closed with %v", err)
+	}
+}

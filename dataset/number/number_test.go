@@ -30,7 +30,7 @@ func FuzzNumber(f *testing.F) {
 				t.Fatalf("%q is %+v, written %q, which is %+v", cell, d, name, again)
 			}
 			if exact, isRational := rational(cell); isRational {
-				if written, ok := rational(name); !ok || exact.Cmp(written) != 0 {
+				if written, isRational := rational(name); isRational && exact.Cmp(written) != 0 { // 10e9999 is written 1e10000
 					t.Fatalf("%q is %v, written %q", cell, exact, name)
 				}
 			}
