@@ -81,7 +81,7 @@ func TestGatherBatchRefusesWhatDoesNotFit(t *testing.T) {
 
 func TestDiabetesIsWhatTheCatalogueSays(t *testing.T) {
 	d := mustOpen(t, Source{Path: "diabetes"})
-	s := d.Inspect()
+	s := inspect(t, d)
 	if s.Task != Regression || s.Train.Samples != 353 || s.Validation.Samples != 89 || s.SampleShape.String() != "[10]" || d.Classes() != 0 {
 		t.Fatalf("%+v", s)
 	}
@@ -128,7 +128,7 @@ func checkOfTraining(t *testing.T, d *Dataset, c ColumnSummary, value func(row i
 
 func TestWineIsWhatTheCatalogueSays(t *testing.T) {
 	d := mustOpen(t, Source{Path: "wine"})
-	s := d.Inspect()
+	s := inspect(t, d)
 	total := []int{0, 0, 0}
 	for i := range total {
 		total[i] = s.Train.PerClass[i] + s.Validation.PerClass[i]

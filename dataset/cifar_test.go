@@ -36,7 +36,7 @@ func TestCIFARFolderIsReadInOrder(t *testing.T) {
 		t.Fatalf("%d + %d samples of %v in %d classes", d.Len(Train), d.Len(Validation), d.SampleShape(), d.Classes())
 	}
 	for i, want := range []string{"airplane", "automobile", "bird", "cat"} {
-		pixels, label := d.AppendRaw(nil, Train, i)
+		pixels, label, _ := d.AppendRaw(nil, Train, i)
 		if d.ClassNames()[label] != want {
 			t.Errorf("image %d is of class %s, want %s", i, d.ClassNames()[label], want)
 		}
@@ -49,7 +49,7 @@ func TestCIFARFolderIsReadInOrder(t *testing.T) {
 			}
 		}
 	}
-	if _, label := d.AppendRaw(nil, Validation, 0); label != 9 {
+	if _, label, _ := d.AppendRaw(nil, Validation, 0); label != 9 {
 		t.Errorf("class %d", label)
 	}
 	if err := d.CheckAugmentation(Augmentation{Flip: true, Crop: 4}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"reprise/dataset/number"
+	"reprise/dataset/packed"
 	tablefile "reprise/dataset/table"
 	"reprise/fault"
 	"reprise/internal/disk"
@@ -28,15 +30,17 @@ import (
 // or several, separated by commas. Spaces around a cell are ignored; a byte order
 // mark, the line ends of any system and empty lines are accepted.
 func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
-	t, share, err := r.openNumbers(ctx, source)
+	t, share, err := r.openNumbers(ctx, source, keeper{packing: packing{limit: MaxBytes}})
 	if err != nil {
 		return nil, err
 	}
-	return t.dataset(share)
+	return t.dataset(ctx, share)
 }
 
 // openNumbers reads the cells of a CSV file. It returns the fraction for validation, too.
-func (r reading) openNumbers(ctx context.Context, source Source) (*table, float64, error) {
+// Cells that take more memory than the keeper allows are written to a file; it fails with a
+// SpillError where none can be written.
+func (r reading) openNumbers(ctx context.Context, source Source, k keeper) (*table, float64, error) {
 	path := source.Path
 	share, err := checkFraction(source.ValidationFraction)
 	if err != nil {
@@ -48,7 +52,7 @@ func (r reading) openNumbers(ctx context.Context, source Source) (*table, float6
 	}
 	// A cell takes at least one byte and a separator in the file and eight bytes in
 	// memory, so that this refuses little that the limit on memory would allow.
-	if info.Size() > MaxBytes {
+	if info.Size() > MaxBytes && k.limit >= MaxBytes {
 		return nil, 0, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
 	}
@@ -58,11 +62,16 @@ func (r reading) openNumbers(ctx context.Context, source Source) (*table, float6
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	t := r.newTable(path, source.Task, source.Target)
-	return t, share, t.read(ctx, f)
+	t.keeper, t.bytes = k, info.Size()
+	err = t.read(ctx, f)
+	if err != nil && t.file != nil {
+		t.file.Discard()
+	}
+	return t, share, err
 }
 
 func (r reading) newTable(path string, task Task, target string) *table {
-	return &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes}
+	return &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes, keeper: keeper{packing: packing{limit: MaxBytes}}}
 }
 
 // readCSV is openCSV for an open file and the default fraction.
@@ -71,26 +80,51 @@ func (r reading) readCSV(ctx context.Context, file io.Reader, path string, task 
 	if err := t.read(ctx, file); err != nil {
 		return nil, err
 	}
-	return t.dataset(DefaultValidationFraction)
+	return t.dataset(ctx, DefaultValidationFraction)
 }
 
 // dataset makes a data set of a table that was read.
-func (t *table) dataset(fraction float64) (*Dataset, error) {
+func (t *table) dataset(ctx context.Context, fraction float64) (_ *Dataset, err error) {
+	defer func() {
+		if err != nil && t.file != nil {
+			t.file.Discard()
+		}
+	}()
 	r := t.reading
 	d := &Dataset{name: filepath.Base(t.path), shape: tensor.Shape{len(t.features)}, columnNames: t.features}
 	b := &block{values: t.values, targets: t.targetValues}
 	n := len(t.lines)
-	d.parts = splitRows(b, n, r.validationRows(n, fraction))
-	train := d.parts[Train].rows
-	if err := t.learn(d, b, train); err != nil {
+	of := splitAtRandom(n, r.validationRows(n, fraction), 0, 0)
+	d.parts, d.features = partition(b, of), len(t.features)
+	train := d.parts[Train]
+	if err := t.learn(d, b, train.rows); err != nil {
 		return nil, err
 	}
-	d.scaling.columns = r.standardise(t.values, len(t.features), train)
+	if t.file != nil {
+		if err := d.finishFile(b, t.file, of); err != nil {
+			return nil, err
+		}
+	}
+	d.scaling.columns, err = number.StandardiseRows(r.rule(), len(t.features), train.len(), func(do func(row []float64)) error {
+		return d.eachRow(train, func(_ int, _ []byte, row []float64) error {
+			do(row)
+			return ctx.Err()
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
 	if err := t.checkDigits(t.features, t.digits, d.scaling.columns); err != nil {
 		return nil, err
 	}
-	if err := t.checkScaled(t.values, t.features, d.scaling.columns); err != nil {
+	err = d.eachRowOf(b, n, func(i int) int { return i }, func(i int, _ []byte, row []float64) error {
+		return t.checkScaled(i, row, t.features, d.scaling.columns)
+	})
+	if err != nil {
 		return nil, err
+	}
+	if t.file != nil {
+		return t.keeper.keep(ctx, d, b, t.file)
 	}
 	return d.seal()
 }
@@ -116,7 +150,12 @@ func (t *table) learn(d *Dataset, b *block, train []uint32) (err error) {
 		}
 		d.targets = append(d.targets, Target{Name: t.targets[i], Mean: c.Mean, StandardDeviation: c.SD})
 	}
-	return t.checkScaled(t.targetValues, t.targets, columns)
+	for i := range t.lines {
+		if err := t.checkScaled(i, t.targetValues[i*len(columns):(i+1)*len(columns)], t.targets, columns); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // table is a CSV file while it is read.
@@ -129,13 +168,17 @@ type table struct {
 	first        string // the text of the header's first line
 	mistakes     mistakes
 	rowsOnly     bool // the format has rows and no lines: what is called a line is a row
+	keeper       keeper
+	bytes        int64          // of the file; 0 if that is not known
+	file         *packed.Writer // has the values of all rows; nil if they are in memory
+	buffer       []byte         // of a row
 
 	features []string // names of the feature columns
 	targets  []string // names of the target columns; one for classification
 	// targetOf has the index in targets of each column, or -1.
 	targetOf     []int
 	values       []float64
-	lines        []int // the line of each row, for errors
+	lines        []uint32 // the line of each row, for errors
 	labels       labelColumn
 	targetValues []float64 // of regression, row-major
 	// the digits of each feature, and of each target of a regression.
@@ -156,11 +199,21 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	}
 	start, _ := buffered.Peek(buffered.Size()) // as far as there is
 	t.first = firstLine(start)
+	if t.needs(start) > t.keeper.limit {
+		if err := t.begin(); err != nil {
+			return err
+		}
+	}
 	var lines io.Reader = buffered
 	if t.reading != firstReading {
 		lines = tablefile.NewLineEnds(buffered)
 	}
-	reader := csv.NewReader(lines)
+	room := &rowRoom{Reader: lines, left: math.MaxInt}
+	if t.bytes > t.keeper.limit {
+		room.each = tablefile.MaxRowBytes
+	}
+	room.nextRow()
+	reader := csv.NewReader(room)
 	reader.ReuseRecord = true
 	header, err := reader.Read()
 	if err != nil {
@@ -175,6 +228,7 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 		return err
 	}
 	for {
+		room.nextRow()
 		record, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			break
@@ -359,7 +413,7 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 		learnt = len(t.targets)
 		perRow = 8 * len(record)
 	}
-	if int64(len(t.lines)+1)*int64(perRow) > t.maxBytes {
+	if t.file == nil && int64(len(t.lines)+1)*int64(perRow) > t.maxBytes {
 		return t.bad(line, "", fmt.Sprintf("%d rows of %d numbers", len(t.lines)+1, len(t.features)+learnt),
 			fmt.Sprintf("take more memory than the limit of %d bytes", t.maxBytes), "use fewer rows or columns")
 	}
@@ -391,8 +445,8 @@ func (t *table) addRow(line int, header, record []string, reader *csv.Reader) er
 		}
 		feature++
 	}
-	t.lines = append(t.lines, line)
-	return nil
+	t.lines = append(t.lines, uint32(line))
+	return t.spill(line)
 }
 
 // csvError explains an error of encoding/csv. record is the part of the row that
@@ -402,6 +456,9 @@ func (t *table) csvError(err error, record []string, reader *csv.Reader) error {
 	if !errors.As(err, &parse) {
 		if isContextError(err) {
 			return fmt.Errorf("read %s: %w", t.path, err)
+		}
+		if errors.Is(err, errLongRow) {
+			return t.bad(0, "", "", fmt.Sprintf("a row takes more than the limit of %d bytes", tablefile.MaxRowBytes), "look for a quote that is not closed")
 		}
 		return unreadable(t.path, err)
 	}

@@ -50,7 +50,7 @@ func TestCSVIsReadByItsHeader(t *testing.T) {
 	seen := map[string]bool{}
 	for _, split := range []Split{Train, Validation} {
 		for i := range d.Len(split) {
-			row, label := d.AppendRaw(nil, split, i)
+			row, label, _ := d.AppendRaw(nil, split, i)
 			seen[fmt.Sprintf("%v %s", row, d.ClassNames()[label])] = true
 		}
 	}
@@ -59,7 +59,7 @@ func TestCSVIsReadByItsHeader(t *testing.T) {
 			t.Errorf("%s is missing in %v", want, seen)
 		}
 	}
-	s := d.Inspect()
+	s := inspect(t, d)
 	heights := []float64{10, 20, 40, 30, 10, 25}
 	checkOfTraining(t, d, s.Columns[1], func(row int) float64 { return heights[row] })
 	if s.Columns[1].Name != "height" || s.Columns[2].StandardDeviation != 0 || s.Low != s.Columns[0].Min || s.High != 40 {
@@ -120,7 +120,7 @@ func TestCSVClassesAreSorted(t *testing.T) {
 		}
 		for _, split := range []Split{Train, Validation} {
 			for i := range d.Len(split) {
-				row, label := d.AppendRaw(nil, split, i)
+				row, label, _ := d.AppendRaw(nil, split, i)
 				cell := strings.TrimSpace(c.cells[int(row[0])])
 				if got := d.ClassNames()[label]; got != cell && !sameNumber(got, cell) {
 					t.Errorf("%s: row %v has class %q, want %q", name, row, got, cell)
@@ -287,7 +287,7 @@ func checkFieldError(t *testing.T, name string, err error, field string, parts .
 }
 
 func TestCSVMemoryIsBounded(t *testing.T) {
-	table := &table{path: "data.csv", task: Classification, target: "y", maxBytes: 3 * (8*2 + 4)}
+	table := &table{path: "data.csv", task: Classification, target: "y", maxBytes: 3 * (8*2 + 4), keeper: keeper{packing: packing{limit: MaxBytes}}}
 	err := table.read(context.Background(), strings.NewReader("a,b,y\n1,2,p\n3,4,q\n5,6,p\n7,8,q\n"))
 	checkDataError(t, err, "line 5", "4 rows of 2 numbers take more memory than the limit of 60 bytes")
 	path := filepath.Join(t.TempDir(), "huge.csv")
@@ -299,6 +299,8 @@ func TestCSVMemoryIsBounded(t *testing.T) {
 		t.Skip(err)
 	}
 	_, err = open(t, Source{Path: path, Target: "y"})
+	checkDataError(t, err, "a row takes more than the limit of 67108864 bytes")
+	_, err = secondReading.openCSV(t.Context(), Source{Path: path, Target: "y"})
 	checkDataError(t, err, "4294967297 bytes are more than the limit of 4294967296")
 }
 
@@ -418,6 +420,6 @@ func FuzzReadCSV(f *testing.F) {
 				}
 			}
 		}
-		d.Inspect()
+		inspect(t, d)
 	})
 }

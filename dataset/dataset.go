@@ -20,7 +20,7 @@ const (
 )
 
 // Split is a part of a data set.
-type Split int
+type Split uint8
 
 // The splits: samples to learn from, samples to measure the result on while training, and
 // samples that neither learning nor any choice made in training sees. Most data has none
@@ -63,18 +63,21 @@ type Dataset struct {
 	table       *tableData // of a table whose values are codes
 	images      *imageData // of files of images
 	label       string     // the column of the classes of a table
+	kept        string     // a note about the file that has the values
 	document    document   // the preprocessing document
 	fingerprint string
 }
 
 // block is samples as they were read: raw bytes or the values of a table,
-// row-major, one of them nil; with the class of each sample, or its targets,
+// row-major, in memory or in a file; with the class of each sample, or its targets,
 // row-major.
 type block struct {
-	raw     []byte
-	values  []float64
-	labels  []int32
-	targets []float64
+	raw       []byte
+	values    []float64
+	file      reader // begins with fileBytes of raw or values, which are nil then
+	fileBytes int64
+	labels    []int32
+	targets   []float64
 }
 
 // part is the rows of a block that make up a split, in ascending order; nil rows
@@ -149,7 +152,7 @@ func (d *Dataset) ClassNames() []string { return slices.Clone(d.classNames) }
 // caller owns the slice.
 func (d *Dataset) ColumnNames() []string { return slices.Clone(d.columnNames) }
 
-// Bytes returns the memory that the data set holds.
+// Bytes returns the memory that the data set holds. What is in a file does not count.
 func (d *Dataset) Bytes() int64 {
 	var total int64
 	seen := map[*block]bool{nil: true}
@@ -176,52 +179,50 @@ func (d *Dataset) width() int {
 	return d.features
 }
 
-func (d *Dataset) scaleRow(b *block, row int, x []float32) {
-	width := d.width()
-	from, to := row*width, (row+1)*width
-	if d.table != nil {
-		d.table.encoder.Encode(b.values[from:to], x)
-		return
-	}
-	if b.raw != nil {
+// scaleRow makes inputs of a row, which is pixels, or else cells or codes.
+func (d *Dataset) scaleRow(raw []byte, values []float64, x []float32) {
+	switch {
+	case d.table != nil:
+		d.table.encoder.Encode(values, x)
+	case d.scaling.table != nil:
 		table := d.scaling.table
-		for j, v := range b.raw[from:to] {
+		for j, v := range raw {
 			x[j] = table[v]
 		}
-		return
-	}
-	columns := d.scaling.columns
-	for j, v := range b.values[from:to] {
-		x[j] = columns[j].Apply(v)
+	default:
+		columns := d.scaling.columns
+		for j, v := range values {
+			x[j] = columns[j].Apply(v)
+		}
 	}
 }
 
 // AppendRaw appends sample i of the split to row as it was read, before
 // scaling, and returns the extended slice and the sample's class, -1 if it has
-// none. It panics if i is out of range.
-func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32) {
+// none. It panics if i is out of range, and fails if the sample is in a file that cannot be
+// read.
+func (d *Dataset) AppendRaw(row []float64, split Split, i int) ([]float64, int32, error) {
 	if d.text != nil {
 		tokens, _ := d.text.window(split, i)
 		for _, token := range tokens {
 			row = append(row, float64(token))
 		}
-		return row, -1
+		return row, -1, nil
 	}
 	p := d.parts[split]
 	at := p.row(i)
-	width := d.width()
-	from, to := at*width, (at+1)*width
-	if p.raw != nil {
-		for _, v := range p.raw[from:to] {
-			row = append(row, float64(v))
-		}
-	} else {
-		row = append(row, p.values[from:to]...)
+	raw, values, err := (&rowReader{d: d}).row(p.block, at)
+	if err != nil {
+		return row, -1, fmt.Errorf("data set %s: %w", d.name, err)
 	}
+	for _, v := range raw {
+		row = append(row, float64(v))
+	}
+	row = append(row, values...)
 	if p.labels == nil {
-		return row, -1
+		return row, -1, nil
 	}
-	return row, p.labels[at]
+	return row, p.labels[at], nil
 }
 
 // Validate fails for nil and for the zero value. Every other data set can be trained
@@ -261,8 +262,8 @@ func (d *Dataset) validateClasses() error {
 		if p.block == nil {
 			continue
 		}
-		if len(p.raw)+len(p.values) != len(p.labels)*d.width() {
-			return fmt.Errorf("data set %s: %v split has %d values for %d labels", d.name, Split(s), len(p.raw)+len(p.values), len(p.labels))
+		if n := d.count(p.block); n != len(p.labels)*d.width() {
+			return fmt.Errorf("data set %s: %v split has %d values for %d labels", d.name, Split(s), n, len(p.labels))
 		}
 		for i := range p.len() {
 			if label := p.labels[p.row(i)]; label < 0 || int(label) >= d.Classes() {

@@ -54,7 +54,7 @@ func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 	if d.Name() != "digits" || d.Len(Train) != 1437 || d.Len(Validation) != 360 || d.Classes() != 10 || !d.SampleShape().Equal(tensor.Shape{8, 8, 1}) {
 		t.Errorf("%s: %d + %d samples of %v in %d classes", d.Name(), d.Len(Train), d.Len(Validation), d.SampleShape(), d.Classes())
 	}
-	s := d.Inspect()
+	s := inspect(t, d)
 	var perClass []int
 	for c := range s.Train.PerClass {
 		perClass = append(perClass, s.Train.PerClass[c]+s.Validation.PerClass[c])
@@ -70,7 +70,7 @@ func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 	sum := 0.0
 	for _, split := range []Split{Train, Validation} {
 		for i := range d.Len(split) {
-			row, _ := d.AppendRaw(nil, split, i)
+			row, _, _ := d.AppendRaw(nil, split, i)
 			for _, v := range row {
 				sum += v
 			}
@@ -83,7 +83,7 @@ func TestDigitsAreWhatTheCatalogueSays(t *testing.T) {
 	seen := map[string]bool{}
 	for _, split := range []Split{Train, Validation} {
 		for i := range d.Len(split) {
-			row, label := d.AppendRaw(nil, split, i)
+			row, label, _ := d.AppendRaw(nil, split, i)
 			seen[fmt.Sprint(row, label)] = true
 		}
 	}
@@ -169,14 +169,14 @@ func TestFingerprintChangesWithEverythingThatShapesTraining(t *testing.T) {
 
 func TestImagesAreSummarisedByChannel(t *testing.T) {
 	d := colours(t, 40, 3, 2)
-	s := d.Inspect()
+	s := inspect(t, d)
 	if len(s.Channels) != 3 || s.Columns != nil {
 		t.Fatalf("%+v", s)
 	}
 	for c, got := range s.Channels {
 		var values []float64
 		for i := range d.Len(Train) {
-			row, _ := d.AppendRaw(nil, Train, i)
+			row, _, _ := d.AppendRaw(nil, Train, i)
 			for j := c; j < len(row); j += 3 {
 				values = append(values, row[j])
 			}
@@ -213,7 +213,7 @@ func TestGatherScalesWithOneRounding(t *testing.T) {
 	d.GatherBatch(Validation, []int{359, 0}, b)
 	x, labels := b.Inputs, b.Labels
 	for i, at := range []int{359, 0} {
-		raw, label := d.AppendRaw(nil, Validation, at)
+		raw, label, _ := d.AppendRaw(nil, Validation, at)
 		if labels[i] != label {
 			t.Errorf("label of %d is %d, want %d", at, labels[i], label)
 		}
@@ -235,7 +235,7 @@ func TestDatasetServesManyGoroutines(t *testing.T) {
 			if !slices.Equal(got, want) || !slices.Equal(labels, wantLabels) {
 				t.Error("another content")
 			}
-			d.Inspect()
+			inspect(t, d)
 		})
 	}
 	wg.Wait()
@@ -331,4 +331,13 @@ func TestSplitsPartTheRows(t *testing.T) {
 			}
 		}
 	})
+}
+
+func inspect(t testing.TB, d *Dataset) Summary {
+	t.Helper()
+	s, err := d.Inspect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

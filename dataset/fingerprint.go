@@ -93,6 +93,9 @@ func (d *Dataset) computeFingerprint() (string, error) {
 			return "", err
 		}
 	}
+	if w.err != nil {
+		return "", w.err
+	}
 	w.flush()
 	return hex.EncodeToString(w.Sum(nil)), nil
 }
@@ -101,6 +104,7 @@ func (d *Dataset) computeFingerprint() (string, error) {
 type fingerprintWriter struct {
 	hash.Hash
 	buffer []byte
+	err    error // of a file of samples
 }
 
 func (w *fingerprintWriter) flush() {
@@ -189,7 +193,7 @@ func (w *fingerprintWriter) samples(d *Dataset) {
 			continue // as data was before it could have one
 		}
 		w.number(uint64(p.len()))
-		w.rows(p, d.width())
+		w.rows(d, p)
 		for i := range p.len() {
 			row := p.row(i)
 			if p.labels != nil {
@@ -202,21 +206,23 @@ func (w *fingerprintWriter) samples(d *Dataset) {
 	}
 }
 
-func (w *fingerprintWriter) rows(p part, features int) {
-	if p.raw != nil && p.rows == nil {
+func (w *fingerprintWriter) rows(d *Dataset, p part) {
+	if p.block != nil && p.raw != nil && p.rows == nil {
 		w.flush()
 		w.Write(p.raw)
 		return
 	}
-	for i := range p.len() {
-		from, to := p.row(i)*features, (p.row(i)+1)*features
-		if p.raw != nil {
+	err := d.eachRow(p, func(_ int, raw []byte, values []float64) error {
+		if raw != nil {
 			w.flush()
-			w.Write(p.raw[from:to])
-			continue
+			w.Write(raw)
 		}
-		for _, v := range p.values[from:to] {
+		for _, v := range values {
 			w.number(math.Float64bits(v))
 		}
+		return nil
+	})
+	if w.err == nil {
+		w.err = err
 	}
 }

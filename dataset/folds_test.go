@@ -277,7 +277,10 @@ func TestAFolderOfImagesHasFoldsOfItsImagesForTraining(t *testing.T) {
 			t.Errorf("fold %d: %d for training, %v for validation", fold, d.Len(Train), counts)
 		}
 		for i := range d.Len(Validation) {
-			row, _ := d.AppendRaw(nil, Validation, i)
+			row, _, err := d.AppendRaw(nil, Validation, i)
+			if err != nil {
+				t.Fatal(err)
+			}
 			judged[fmt.Sprint(row)] = true
 		}
 	}

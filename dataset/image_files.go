@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 
 	"reprise/dataset/imagefile"
+	"reprise/dataset/packed"
+	"reprise/dataset/preprocess"
 	"reprise/internal/disk"
 	"reprise/tensor"
 )
@@ -28,27 +30,34 @@ type imageSource struct{ path, name string }
 type loadedImages struct {
 	shape   tensor.Shape
 	raw     []byte
+	file    *packed.Scratch // has the pixels if they are not in memory
+	full    atomic.Pointer[error]
 	content string // the SHA-256 of names and pixels as they were before resizing
 	notes   []string
 }
 
 // loadImages reads files of images, several at a time, into memory. at is the folder or
 // the table that has them. All that is wrong with the files comes in one error, with the
-// problems that were found before.
-func loadImages(ctx context.Context, at string, files []imageSource, o ImageOptions, room *ImageRoom, problems imageProblems) (*loadedImages, error) {
+// problems that were found before. Pixels that take too much memory are written to a file.
+func loadImages(ctx context.Context, at string, files []imageSource, o ImageOptions, problems imageProblems, p packing) (_ *loadedImages, err error) {
 	infos := make([]imagefile.Info, len(files))
 	failed := make([]error, len(files))
-	err := eachImage(ctx, at, len(files), func(i int) { infos[i], failed[i] = probeImage(files[i].path) })
+	err = eachImage(ctx, at, len(files), func(i int) { infos[i], failed[i] = probeImage(files[i].path) })
 	if err != nil {
 		return nil, err
 	}
 	all := &loadedImages{notes: otherEndings(files, infos)}
+	defer func() {
+		if err != nil && all.file != nil {
+			_ = all.file.Close() // it is gone
+		}
+	}()
 	sound := len(problems) == 0 && !slices.ContainsFunc(failed, func(err error) bool { return err != nil })
 	var errs []error
 	size, err := imageSize(at, infos, failed, o)
 	if err == nil && sound {
 		all.shape = tensor.Shape{size[0], size[1], imageChannels(infos, o)}
-		err = all.allocate(at, len(files))
+		err = all.allocate(at, len(files), p)
 	}
 	if err != nil {
 		errs = append(errs, err)
@@ -56,11 +65,14 @@ func loadImages(ctx context.Context, at string, files []imageSource, o ImageOpti
 	hashes := make([][sha256.Size]byte, len(files))
 	err = eachImage(ctx, at, len(files), func(i int) {
 		if failed[i] == nil {
-			hashes[i], failed[i] = all.load(ctx, files[i], infos[i], i, room)
+			hashes[i], failed[i] = all.load(ctx, files[i], infos[i], i, p.room)
 		}
 	})
 	if err != nil {
 		return nil, err
+	}
+	if full := all.full.Load(); full != nil {
+		return nil, p.explain(&preprocess.SpillError{Err: *full}, at)
 	}
 	problems.addAll(files, failed)
 	if errs = append(errs, problems.errors(at)...); len(errs) > 0 {
@@ -169,9 +181,15 @@ func (all *loadedImages) load(ctx context.Context, file imageSource, info imagef
 		sum.flush()
 		sum.Write(p.Data)
 		sum.Sum(hash[:0])
-		if all.raw != nil {
+		switch {
+		case all.raw != nil:
 			pixels := fitImage(p, all.shape).Data
 			copy(all.raw[i*len(pixels):], pixels)
+		case all.file != nil:
+			pixels := fitImage(p, all.shape).Data
+			if _, err := all.file.WriteAt(pixels, int64(i)*int64(len(pixels))); err != nil {
+				all.full.Store(&err)
+			}
 		}
 	})
 	return hash, err
@@ -182,13 +200,34 @@ func fitImage(p imagefile.Pixels, shape tensor.Shape) imagefile.Pixels {
 	return p.In(shape[2]).Resize(shape[0], shape[1])
 }
 
-// allocate makes room for n images.
-func (all *loadedImages) allocate(at string, n int) error {
+// block returns the pixels without labels.
+func (all *loadedImages) block() *block {
+	if all.file == nil {
+		return &block{raw: all.raw}
+	}
+	return &block{file: all.file, fileBytes: all.file.Size()}
+}
+
+// allocate makes room for n images: in a file if they take more memory than they may, and
+// there can be one or must be one.
+func (all *loadedImages) allocate(at string, n int, p packing) error {
 	size, err := all.shape.NumElements()
 	if err != nil {
 		return err
 	}
-	if total := int64(n) * int64(size+4); total > MaxBytes {
+	total := int64(n) * int64(size+4)
+	if total > p.limit {
+		var unkept error
+		if all.file, unkept = create(p, func(folder string) (*packed.Scratch, error) { return packed.NewScratch(folder, int64(n)*int64(size)) }); unkept == nil {
+			all.notes = append(all.notes, keptNote(all.file.Size(), all.file.Name(), false))
+			return nil
+		}
+		if p.asked {
+			return p.explain(unkept, at)
+		}
+		all.notes = append(all.notes, unkeptNote(total, unkept))
+	}
+	if total > MaxBytes {
 		return &DataError{File: at, Value: fmt.Sprintf("%d images of %d x %d x %d", n, all.shape[0], all.shape[1], all.shape[2]),
 			Problem: fmt.Sprintf("take %d bytes, more than the limit of %d", total, int64(MaxBytes)), Fix: "write " + sizeLine([2]int{64, 64}) + " or another smaller size"}
 	}

@@ -120,7 +120,7 @@ func isImageFolder(folder string, besideText bool) bool {
 }
 
 // openImageFolder reads a folder of images by class.
-func openImageFolder(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
+func openImageFolder(ctx context.Context, source Source, p packing) (*Dataset, error) {
 	share, err := checkImageSource(source)
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func openImageFolder(ctx context.Context, source Source, room *ImageRoom) (*Data
 	for i, item := range f.items {
 		files[i] = item.imageSource
 	}
-	all, err := loadImages(ctx, f.path, files, source.Image, room, f.problems)
+	all, err := loadImages(ctx, f.path, files, source.Image, f.problems, p)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,8 @@ func openImageFolder(ctx context.Context, source Source, room *ImageRoom) (*Data
 		name: filepath.Base(source.Path), shape: all.shape, classNames: classes, scaling: byteScaling(255),
 		images: &imageData{content: all.content, resized: source.Image.Size != [2]int{}, notes: append(f.notes(), all.notes...)},
 	}
-	b := &block{raw: all.raw, labels: make([]int32, len(f.items))}
+	b := all.block()
+	b.labels = make([]int32, len(f.items))
 	index := map[string]int32{}
 	for i, name := range classes {
 		index[name] = int32(i)

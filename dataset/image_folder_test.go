@@ -118,7 +118,7 @@ func pets(t *testing.T, n int) string {
 func TestAFolderWithoutSplitsIsSplitByClass(t *testing.T) {
 	root := pets(t, 20)
 	d := mustOpen(t, Source{Path: root})
-	s := d.Inspect()
+	s := inspect(t, d)
 	if !slices.Equal(s.Train.PerClass, []int{8, 8}) || !slices.Equal(s.Validation.PerClass, []int{2, 2}) || d.Len(Test) != 0 || len(d.Notes()) != 0 {
 		t.Errorf("%+v, notes %q", s, d.Notes())
 	}
@@ -175,7 +175,7 @@ func TestImagesGetTheSizeAndChannelsOfTheRequest(t *testing.T) {
 	checkError(t, err, "images of 6 sizes cannot be trained on together (height x width: 1 is 6 x 4, 1 is 6 x 5, 1 is 6 x 6, 1 is 6 x 7, 1 is 6 x 8, and so on for 1 more); write image: {size: [6, 4]} below dataset:")
 	d := mustOpen(t, Source{Path: root, Image: ImageOptions{Size: [2]int{3, 2}}})
 	// The first image for training is 2.png: of 3 columns that become one, one is red.
-	if row, label := d.AppendRaw(nil, Train, 0); !d.SampleShape().Equal(tensor.Shape{3, 2, 3}) || label != 0 || !slices.Equal(row[:6], []float64{255, 170, 170, 255, 255, 255}) {
+	if row, label, _ := d.AppendRaw(nil, Train, 0); !d.SampleShape().Equal(tensor.Shape{3, 2, 3}) || label != 0 || !slices.Equal(row[:6], []float64{255, 170, 170, 255, 255, 255}) {
 		t.Errorf("%v %v of class %d", d.SampleShape(), row, label)
 	}
 	gray := mustOpen(t, Source{Path: root, Image: ImageOptions{Size: [2]int{3, 2}, Channels: 1}})

@@ -107,14 +107,15 @@ func (t *tableReading) imageSet(ctx context.Context) (*Dataset, error) {
 			d.targets = append(d.targets, Target{Name: q.Name, Mean: q.Scale.Mean, StandardDeviation: q.Scale.StandardDeviation})
 		}
 	}
-	all, err := loadImages(ctx, t.source.Path, t.images, t.source.Image, t.room, imageProblems{})
+	all, err := loadImages(ctx, t.source.Path, t.images, t.source.Image, imageProblems{}, t.packing)
 	if bad := new(DataError); err != nil && t.meaning[t.image].Reason != columns.Asked && errors.As(err, &bad) {
 		bad.Fix += fmt.Sprintf("; or write columns: {%s: ignored} if the column is not to be learned from", t.names[t.image])
 	}
 	if err != nil {
 		return nil, err
 	}
-	b.raw, d.shape = all.raw, all.shape
+	pixels := all.block()
+	b.raw, b.file, b.fileBytes, d.shape = pixels.raw, pixels.file, pixels.fileBytes, all.shape
 	cells := sha256.New()
 	cells.Write([]byte(hex.EncodeToString(t.content.Sum(nil)) + all.content)) // a hash never fails
 	d.images = &imageData{

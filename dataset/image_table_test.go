@@ -64,7 +64,7 @@ func TestATableOfPathsIsATableOfImages(t *testing.T) {
 	folder, rows := photos(t, 12)
 	path := writeFile(t, folder, "pets.csv", "file,animal,weight,farm\n"+strings.Join(rows, "\n")+"\n,cat,1,1\n")
 	d := mustOpen(t, Source{Path: path, Target: "animal"})
-	s := d.Inspect()
+	s := inspect(t, d)
 	if !d.SampleShape().Equal(tensor.Shape{2, 2, 1}) || d.Len(Train)+d.Len(Validation) != 12 || !slices.Equal(d.ClassNames(), []string{"cat", "dog"}) {
 		t.Errorf("%+v", s)
 	}
@@ -80,7 +80,7 @@ func TestATableOfPathsIsATableOfImages(t *testing.T) {
 	}
 	for _, split := range []Split{Train, Validation} {
 		for i := range d.Len(split) {
-			row, label := d.AppendRaw(nil, split, i)
+			row, label, _ := d.AppendRaw(nil, split, i)
 			if row[1] != 10*row[0] || int32(row[0])%2 != label {
 				t.Errorf("%v %d: %v of class %d", split, i, row, label)
 			}
@@ -123,7 +123,7 @@ func TestPathsStartFromTheRoot(t *testing.T) {
 		Root: folder, Split: SplitOptions{Method: SplitGroup, Column: "farm"},
 	}, Image: ImageOptions{Size: [2]int{1, 2}, Channels: 3}})
 	if !d.SampleShape().Equal(tensor.Shape{1, 2, 3}) || d.Task() != Regression || d.Targets()[0].Name != "weight" || d.Len(Train)+d.Len(Validation) != 12 {
-		t.Errorf("%+v", d.Inspect())
+		t.Errorf("%+v", inspect(t, d))
 	}
 	document, err := preprocess.Parse(d.Preprocessing())
 	if err != nil || document.Target.Quantities[0].Name != "weight" || document.Pixels.Resize != preprocess.AreaResize {

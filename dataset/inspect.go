@@ -88,9 +88,10 @@ type ColumnSummary struct {
 	StandardDeviation float64 `json:"standard_deviation"`
 }
 
-// Inspect reads every value and summarises the training split.
-func (d *Dataset) Inspect() Summary {
-	s := Summary{
+// Inspect reads every value and summarises the training split. It fails if samples are in
+// a file that cannot be read.
+func (d *Dataset) Inspect() (s Summary, err error) {
+	s = Summary{
 		Name: d.name, Task: d.Task(), Fingerprint: d.fingerprint, SampleShape: d.SampleShape(), ClassNames: d.ClassNames(), MemoryBytes: d.Bytes(),
 		Train: d.inspectSplit(Train), Validation: d.inspectSplit(Validation),
 	}
@@ -101,24 +102,27 @@ func (d *Dataset) Inspect() Summary {
 	if d.text != nil {
 		s.Scaling = "tokens"
 		s.Text = d.text.inspect()
-		return s
+		return s, nil
 	}
 	summed := &s.Columns
 	switch {
 	case d.scaling.table != nil:
 		s.Scaling = fmt.Sprintf("value / %d", d.scaling.divisor)
-		s.Channels = d.inspectChannels()
+		s.Channels, err = d.inspectChannels()
 		if d.images != nil {
 			s.Kinds = slices.Clone(d.images.kinds)
 		}
 		summed = &s.Channels
 	case d.table != nil:
 		s.Scaling = "features by the kind of each column"
-		s.Columns = d.inspectTable()
+		s.Columns, err = d.inspectTable()
 		s.Kinds = d.table.kinds()
 	default:
 		s.Scaling = "(value - mean) / standard deviation of the training split, for each column"
-		s.Columns = d.inspectColumns(d.columnNames, d.scaling.columns, func(b *block) []float64 { return b.values })
+		s.Columns, err = d.inspectCells()
+	}
+	if err != nil {
+		return Summary{}, fmt.Errorf("data set %s: %w", d.name, err)
 	}
 	if d.targets != nil {
 		s.Targets = d.inspectTargets()
@@ -135,7 +139,7 @@ func (d *Dataset) Inspect() Summary {
 	if d.scaling.table != nil {
 		s.Low, s.High = 0, float64(d.scaling.divisor)
 	}
-	return s
+	return s, nil
 }
 
 // sampleBytes is the largest number of bytes of a text to show.
@@ -180,25 +184,27 @@ func (d *Dataset) inspectSplit(split Split) SplitSummary {
 
 // inspectChannels counts the pixels of the training split in integers, so that
 // the sums are exact. Samples without channels are treated as having one.
-func (d *Dataset) inspectChannels() []ColumnSummary {
+func (d *Dataset) inspectChannels() ([]ColumnSummary, error) {
 	channels := 1
 	if len(d.shape) == 3 {
 		channels = d.shape[2]
 	}
 	counts := make([][256]uint64, channels)
-	p := d.parts[Train]
-	for i := range p.len() {
-		from := p.row(i) * d.features
-		for j, v := range p.raw[from : from+d.features] {
+	err := d.eachRow(d.parts[Train], func(_ int, raw []byte, _ []float64) error {
+		for j, v := range raw {
 			counts[j%channels][v]++
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	summaries := make([]ColumnSummary, channels)
 	for j := range summaries {
 		summaries[j] = summariseCounts(&counts[j])
 		summaries[j].Name = fmt.Sprintf("channel %d", j+1)
 	}
-	return summaries
+	return summaries, nil
 }
 
 // summariseCounts summarises values by how often each occurs.
@@ -230,23 +236,37 @@ func (d *Dataset) inspectTargets() []ColumnSummary {
 		names = append(names, t.Name)
 		scaling = append(scaling, number.Scale{Mean: t.Mean, SD: t.StandardDeviation})
 	}
-	return d.inspectColumns(names, scaling, func(b *block) []float64 { return b.targets })
+	columns := newSummaries(names, scaling)
+	p := d.parts[Train]
+	for i := range p.len() {
+		summarise(columns, p.targetsOf(p.row(i), len(columns)))
+	}
+	return columns
 }
 
-// inspectColumns summarises the columns of what valuesOf returns, row-major.
-func (d *Dataset) inspectColumns(names []string, scaling []number.Scale, valuesOf func(*block) []float64) []ColumnSummary {
+// inspectCells summarises the columns of a table of numbers.
+func (d *Dataset) inspectCells() ([]ColumnSummary, error) {
+	columns := newSummaries(d.columnNames, d.scaling.columns)
+	err := d.eachRow(d.parts[Train], func(_ int, _ []byte, values []float64) error {
+		summarise(columns, values)
+		return nil
+	})
+	return columns, err
+}
+
+func newSummaries(names []string, scaling []number.Scale) []ColumnSummary {
 	columns := make([]ColumnSummary, len(names))
 	for j := range columns {
 		columns[j] = ColumnSummary{Name: names[j], StandardDeviation: scaling[j].SD,
 			Values: Values{Min: math.Inf(1), Mean: scaling[j].Mean, Max: math.Inf(-1)}}
 	}
-	p := d.parts[Train]
-	for i := range p.len() {
-		from := p.row(i) * len(columns)
-		for j, v := range valuesOf(p.block)[from : from+len(columns)] {
-			c := &columns[j]
-			c.Min, c.Max = min(c.Min, v), max(c.Max, v)
-		}
-	}
 	return columns
+}
+
+// summarise adds a row.
+func summarise(columns []ColumnSummary, row []float64) {
+	for j, v := range row {
+		c := &columns[j]
+		c.Min, c.Max = min(c.Min, v), max(c.Max, v)
+	}
 }

@@ -70,6 +70,13 @@ type Config struct {
 	// NoCache is the error for a data set that would have to be fetched if CacheDir
 	// is ""; nil means a *fault.FieldError.
 	NoCache error
+	// Memory is how many bytes the values of a data set may take in memory: those of a
+	// larger table are kept in a file, below CacheDir or else in TempDir. 0 is
+	// DefaultMemory, which a table may exceed, up to MaxBytes, where no file can be
+	// written. No bit of what is trained depends on it.
+	Memory int64
+	// TempDir is a folder for files that are not kept; "" for none.
+	TempDir string
 	// GoProxy is the value of GOPROXY: a list of proxies, direct or off,
 	// separated by commas or pipes. "" is Go's default.
 	GoProxy string
@@ -241,7 +248,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 		if err := checkNoText(source, "a table", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return r.openTable(ctx, source, l.config.Images)
+		return r.openTable(ctx, source, l.packing())
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -249,12 +256,12 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 	case err != nil:
 		return nil, unreadable(source.Path, err)
 	case info.IsDir():
-		return openFolder(ctx, source, r, l.config.Images)
+		return openFolder(ctx, source, r, l.packing())
 	case info.Mode().IsRegular() && isCSV(source.Path):
 		if err := checkNoText(source, "a .csv file", Classification, Regression); err != nil {
 			return nil, err
 		}
-		return r.openCSVOrTable(ctx, source, l.config.Images)
+		return r.openCSVOrTable(ctx, source, l.packing())
 	case info.Mode().IsRegular() && isText(source.Path):
 		if err := checkOnlyText(source, "text"); err != nil {
 			return nil, err
@@ -273,7 +280,7 @@ func (l *Library) open(ctx context.Context, source Source, r reading) (*Dataset,
 
 // openFolder opens a folder according to its files. Text comes last, since other
 // data often has a README beside it.
-func openFolder(ctx context.Context, source Source, r reading, room *ImageRoom) (*Dataset, error) {
+func openFolder(ctx context.Context, source Source, r reading, p packing) (*Dataset, error) {
 	entries, err := os.ReadDir(source.Path)
 	if err != nil {
 		return nil, unreadable(source.Path, err)
@@ -287,7 +294,7 @@ func openFolder(ctx context.Context, source Source, r reading, room *ImageRoom) 
 	case has(isCIFAR):
 		what, open = "a folder of CIFAR-10 files, which has labels of its own", r.openCIFAR
 	case r > fourthReading && source.Task != NextToken && source.Tokenizer == "" && isImageFolder(source.Path, source.Task == "" && has(isText)):
-		return openImageFolder(ctx, source, room)
+		return openImageFolder(ctx, source, p)
 	case source.Task == NextToken || has(isText):
 		if err := checkOnlyText(source, "a folder of text"); err != nil {
 			return nil, err

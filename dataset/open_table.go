@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"reprise/dataset/columns"
+	"reprise/dataset/packed"
 	"reprise/dataset/preprocess"
 	tablefile "reprise/dataset/table"
 	"reprise/fault"
@@ -48,18 +49,38 @@ func isPattern(path string) bool { return strings.ContainsAny(path, "*?[") }
 
 // openCSVOrTable opens a .csv file as it always was, where that is possible: a table of
 // numbers keeps its fingerprint and its bits. Any other is opened as a table.
-func (r reading) openCSVOrTable(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
+func (r reading) openCSVOrTable(ctx context.Context, source Source, p packing) (*Dataset, error) {
 	if !source.Table.IsZero() || source.Image != (ImageOptions{}) {
-		return r.openTable(ctx, source, room)
+		return r.openTable(ctx, source, p)
 	}
-	t, share, plainErr := r.openNumbers(ctx, source)
+	if _, err := checkFraction(source.ValidationFraction); err != nil {
+		return nil, err
+	}
+	k := keeper{packing: p, reading: r, source: source, files: []string{source.Path}}
+	if d := k.open(ctx); d != nil || ctx.Err() != nil {
+		return d, ctx.Err()
+	}
+	t, share, plainErr := r.openNumbers(ctx, source, k)
 	if plainErr == nil {
-		return t.dataset(share)
+		var d *Dataset
+		if d, plainErr = t.dataset(ctx, share); !errors.As(plainErr, new(*preprocess.SpillError)) {
+			return d, plainErr
+		}
+	}
+	if unkept := new(preprocess.SpillError); errors.As(plainErr, &unkept) {
+		if p.asked {
+			return nil, p.explain(plainErr, source.Path)
+		}
+		d, err := r.openCSV(ctx, source)
+		if err == nil {
+			d.kept = unkeptNote(d.Bytes(), unkept)
+		}
+		return d, err
 	}
 	if isContextError(plainErr) || r < thirdReading || t != nil && t.mistakes.onlyLabel() {
 		return nil, plainErr
 	}
-	d, err := r.readTable(ctx, source, room)
+	d, err := r.readTable(ctx, source, p)
 	if unread := new(unreadError); errors.As(err, &unread) && !strings.Contains(plainErr.Error(), useCommas) {
 		return nil, plainErr // it says more about a file of which no cell was judged
 	}
@@ -83,15 +104,14 @@ func (e *unreadError) Unwrap() error { return e.error }
 
 // tableReading is a table while it is opened.
 type tableReading struct {
-	reading reading
-	source  Source
+	keeper
 	options columns.Options
-	share   float64 // for validation
-	files   []string
+	share   float64  // for validation
 	names   []string // of the columns
 	target  []int    // of the target's columns
 	by      int      // the column of the split; -1 for none
 	image   int      // the column with the paths of images; -1 for none
+	rows    int      // of all files
 	meaning []columns.Column
 	missing columns.Missing
 
@@ -106,26 +126,37 @@ type tableReading struct {
 	notes   []string         // about the split
 	content hash.Hash        // of all cells
 	images  []imageSource    // of each row, with a column of images
-	room    *ImageRoom       // for decoding them
+	scratch *packed.Scratch  // for the builder's codes; nil if they are in memory
+	unkept  error            // why they are in memory, although they should not be
 }
 
 // openTable opens a table by the rules of package columns. It reads the files twice: to
 // find out what the columns mean, and to take their values.
-func (r reading) openTable(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
-	d, err := r.readTable(ctx, source, room)
+func (r reading) openTable(ctx context.Context, source Source, p packing) (*Dataset, error) {
+	d, err := r.readTable(ctx, source, p)
 	return d, bare(err)
 }
 
 // readTable is openTable, with unreadErrors.
-func (r reading) readTable(ctx context.Context, source Source, room *ImageRoom) (*Dataset, error) {
+func (r reading) readTable(ctx context.Context, source Source, p packing) (*Dataset, error) {
 	options := source.Table.columns()
 	options.NoImages = r <= fourthReading
-	t := &tableReading{reading: r, source: source, options: options, by: -1, image: -1, left: map[string]int{}, content: sha256.New(), room: room}
+	t := &tableReading{keeper: keeper{packing: p, reading: r, source: source}, options: options, by: -1, image: -1}
 	if err := t.check(); err != nil {
 		return nil, err
 	}
+	if d := t.keeper.open(ctx); d != nil || ctx.Err() != nil {
+		return d, ctx.Err()
+	}
 	if err := t.profile(ctx); err != nil {
 		return nil, err
+	}
+	if t.image < 0 && t.needs() > p.limit {
+		d, err := t.openPacked(ctx)
+		if unkept := new(preprocess.SpillError); !errors.As(err, &unkept) || p.asked {
+			return d, p.explain(err, t.source.Path)
+		}
+		t.unkept = err
 	}
 	return t.open(ctx)
 }
@@ -222,7 +253,6 @@ func (t *tableReading) eachOf(
 // profile finds out what the columns mean. All problems are reported at once.
 func (t *tableReading) profile(ctx context.Context) error {
 	var profiler *columns.Profiler
-	rows := 0
 	err := t.each(ctx, func(names []string) error {
 		if profiler != nil {
 			return nil
@@ -232,14 +262,14 @@ func (t *tableReading) profile(ctx context.Context) error {
 		return t.findColumns()
 	}, func(_ Split, at tablefile.Place, row []tablefile.Cell) error {
 		profiler.Add(at, row)
-		rows++
+		t.rows++
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if rows < 2 {
-		return &unreadError{&DataError{File: t.source.Path, Value: figures.Plural(rows, "row"), Problem: "is not enough to train and validate on", Fix: "add rows"}}
+	if t.rows < 2 {
+		return &unreadError{&DataError{File: t.source.Path, Value: figures.Plural(t.rows, "row"), Problem: "is not enough to train and validate on", Fix: "add rows"}}
 	}
 	t.missing = columns.NewMissing(t.options.Missing)
 	var errs []error
@@ -385,6 +415,11 @@ func (t *tableReading) open(ctx context.Context) (*Dataset, error) {
 		skip = append(skip, t.names[t.by])
 	}
 	t.builder = preprocess.NewBuilder(t.meaning, skip, t.options.Missing)
+	if t.scratch != nil {
+		t.builder.SpillTo(t.scratch)
+	}
+	t.labels, t.targets, t.keys, t.fileOf, t.images = labelColumn{}, nil, nil, nil, nil
+	t.left, t.content = map[string]int{}, sha256.New()
 	if t.image < 0 && len(t.builder.Columns()) == 0 {
 		return nil, &DataError{File: t.source.Path, Problem: "has no column to learn from: " + t.whyIgnored(), Fix: "give a column a kind, as in columns: {NAME: category}"}
 	}
@@ -405,8 +440,10 @@ func (t *tableReading) open(ctx context.Context) (*Dataset, error) {
 	return t.dataset(ctx)
 }
 
-func (t *tableReading) changed() error {
-	return &DataError{File: t.source.Path, Problem: "changed while it was read", Fix: "try again once nothing writes to it"}
+func (t *tableReading) changed() error { return changed(t.source.Path) }
+
+func changed(path string) error {
+	return &DataError{File: path, Problem: "changed while it was read", Fix: "try again once nothing writes to it"}
 }
 
 // whyIgnored says why the first columns are not used.
@@ -467,12 +504,7 @@ func (t *tableReading) add(split Split, at tablefile.Place, row []tablefile.Cell
 		t.keys = append(t.keys, row[t.by])
 	}
 	t.fileOf = append(t.fileOf, split)
-	cells := int64(len(t.fileOf)) * int64(len(t.builder.Columns())+len(t.target)+2)
-	if 8*cells+t.builder.TextBytes() > MaxBytes {
-		return preprocess.BadCell(at, "", tablefile.Cell{}, fmt.Sprintf("%d rows take more memory than the limit of %d bytes", len(t.fileOf), int64(MaxBytes)),
-			"use fewer rows or columns")
-	}
-	return nil
+	return t.checkSize(at)
 }
 
 func (t *tableReading) addTarget(at tablefile.Place, row []tablefile.Cell) error {
@@ -522,7 +554,6 @@ func (t *tableReading) dataset(ctx context.Context) (*Dataset, error) {
 	if err != nil {
 		return nil, t.inFile(err)
 	}
-	b.values = t.builder.Values()
 	if t.source.Task == Regression {
 		b.targets = t.targets
 		if target.Quantities, err = t.quantities(train); err != nil {
@@ -538,6 +569,13 @@ func (t *tableReading) dataset(ctx context.Context) (*Dataset, error) {
 	}
 	d.shape = tensor.Shape{d.table.encoder.Features()}
 	d.columnNames = d.table.encoder.Names()
+	if t.scratch != nil {
+		return t.pack(ctx, d, b, of)
+	}
+	if t.unkept != nil {
+		d.kept = unkeptNote(t.needs(), t.unkept)
+	}
+	b.values = t.builder.Values()
 	return d.seal()
 }
 

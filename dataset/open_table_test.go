@@ -178,11 +178,11 @@ func TestTheRowsOfATableAreSplitAsAsked(t *testing.T) {
 	if byFiles.Len(Train) != 24 || byFiles.Len(Validation) != 10 || byFiles.Len(Test) != 6 {
 		t.Errorf("%d, %d and %d rows", byFiles.Len(Train), byFiles.Len(Validation), byFiles.Len(Test))
 	}
-	if s := byFiles.Inspect(); s.Test == nil || s.Test.Samples != 6 {
+	if s := inspect(t, byFiles); s.Test == nil || s.Test.Samples != 6 {
 		t.Errorf("the summary has the test %+v", s.Test)
 	}
 
-	stratified := open(SplitOptions{}).Inspect()
+	stratified := inspect(t, open(SplitOptions{}))
 	for class, n := range stratified.Train.PerClass {
 		held := stratified.Validation.PerClass[class]
 		if share := float64(n+held) * 0.2; math.Abs(float64(held)-share) > 1 {

@@ -38,11 +38,17 @@ func splitRows(b *block, n, validation int) [splits]part {
 
 // partition divides a block by the split that each of its rows belongs to.
 func partition(b *block, of []Split) [splits]part {
+	var counts [splits]int
+	for _, s := range of {
+		counts[s]++
+	}
 	var parts [splits]part
-	for row, s := range of {
-		if parts[s].block == nil {
-			parts[s] = part{block: b, rows: []uint32{}}
+	for s, n := range counts {
+		if n > 0 {
+			parts[s] = part{block: b, rows: make([]uint32, 0, n)}
 		}
+	}
+	for row, s := range of {
 		parts[s].rows = append(parts[s].rows, uint32(row))
 	}
 	return parts

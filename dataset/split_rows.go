@@ -31,15 +31,18 @@ func splitAtRandom(n, validation, test int, seed uint64) []Split {
 // out by largest remainder, so that a class has its proportion to within one row.
 func splitStratified(labels []int32, classes, validation, test int, seed uint64) []Split {
 	n := len(labels)
-	rows := make([][]int, classes)
+	sizes, free := make([]int, classes), make([]int, classes)
+	for _, c := range labels {
+		sizes[c]++
+	}
+	rows := make([][]uint32, classes)
+	for c, size := range sizes {
+		rows[c], free[c] = make([]uint32, 0, size), max(size-1, 0)
+	}
 	order := newPermutation(philox.PurposeSplit, seed, 0, n)
 	for i := range n {
 		row := order.At(i)
-		rows[labels[row]] = append(rows[labels[row]], row)
-	}
-	sizes, free := make([]int, classes), make([]int, classes)
-	for c := range rows {
-		sizes[c], free[c] = len(rows[c]), max(len(rows[c])-1, 0)
+		rows[labels[row]] = append(rows[labels[row]], uint32(row))
 	}
 	of := make([]Split, n)
 	for _, split := range []struct {

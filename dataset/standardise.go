@@ -9,8 +9,10 @@ import (
 
 // standardise is number.Standardise by the rule of the reading.
 func (r reading) standardise(values []float64, features int, rows []uint32) []number.Scale {
-	return number.Standardise(number.Rule(min(r, thirdReading)), values, features, rows)
+	return number.Standardise(r.rule(), values, features, rows)
 }
+
+func (r reading) rule() number.Rule { return number.Rule(min(r, thirdReading)) }
 
 // precision is what is known about the digits of a column while it is read.
 type precision struct {
@@ -60,16 +62,13 @@ func (t *table) checkDigits(names []string, digits []precision, columns []number
 	return nil
 }
 
-// checkScaled refuses values that are not finite in float32 once standardised:
+// checkScaled refuses values of a row that are not finite in float32 once standardised:
 // values far from those of the training split, whose spread is tiny.
-func (t *table) checkScaled(values []float64, names []string, columns []number.Scale) error {
-	for row, line := range t.lines {
-		for j, c := range columns {
-			v := values[row*len(columns)+j]
-			if math.IsInf(float64(c.Apply(v)), 0) {
-				return t.bad(line, names[j], number.Format(v),
-					fmt.Sprintf("is out of scale: the column's standard deviation is %g", c.SD), "correct the value, or remove the row")
-			}
+func (t *table) checkScaled(row int, values []float64, names []string, columns []number.Scale) error {
+	for j, c := range columns {
+		if v := values[j]; math.IsInf(float64(c.Apply(v)), 0) {
+			return t.bad(int(t.lines[row]), names[j], number.Format(v),
+				fmt.Sprintf("is out of scale: the column's standard deviation is %g", c.SD), "correct the value, or remove the row")
 		}
 	}
 	return nil

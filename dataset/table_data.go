@@ -62,10 +62,13 @@ func (d *Dataset) Notes() []string {
 	if d.images != nil {
 		return slices.Clone(d.images.notes)
 	}
-	if d.table == nil {
-		return nil
-	}
 	var notes []string
+	if d.kept != "" {
+		notes = append(notes, d.kept)
+	}
+	if d.table == nil {
+		return notes
+	}
 	if d.table.leftOut != "" {
 		notes = append(notes, "left out: "+d.table.leftOut)
 	}
@@ -169,23 +172,23 @@ func (t *tableData) tokens(name string) *TokenSummary {
 }
 
 // inspectTable summarises the columns of numbers in training, without missing cells.
-func (d *Dataset) inspectTable() []ColumnSummary {
+func (d *Dataset) inspectTable() ([]ColumnSummary, error) {
 	var list []ColumnSummary
-	document := d.table.encoder.Document()
-	for j, c := range document.Columns {
-		if c.Kind != columns.Number {
-			continue
-		}
-		s := ColumnSummary{Name: c.Name, StandardDeviation: c.Scale.StandardDeviation, Values: Values{Min: math.Inf(1), Mean: c.Scale.Mean, Max: math.Inf(-1)}}
-		p, at := d.parts[Train], d.table.encoder.Place(j)
-		for i := range p.len() {
-			if v := p.values[p.row(i)*d.width()+at]; !math.IsNaN(v) {
-				s.Min, s.Max = min(s.Min, v), max(s.Max, v)
-			}
-		}
-		if s.Min <= s.Max {
-			list = append(list, s)
+	var places []int
+	for j, c := range d.table.encoder.Document().Columns {
+		if c.Kind == columns.Number {
+			list = append(list, ColumnSummary{Name: c.Name, StandardDeviation: c.Scale.StandardDeviation,
+				Values: Values{Min: math.Inf(1), Mean: c.Scale.Mean, Max: math.Inf(-1)}})
+			places = append(places, d.table.encoder.Place(j))
 		}
 	}
-	return list
+	err := d.eachRow(d.parts[Train], func(_ int, _ []byte, values []float64) error {
+		for k := range list {
+			if v := values[places[k]]; !math.IsNaN(v) {
+				list[k].Min, list[k].Max = min(list[k].Min, v), max(list[k].Max, v)
+			}
+		}
+		return nil
+	})
+	return slices.DeleteFunc(list, func(s ColumnSummary) bool { return s.Min > s.Max }), err
 }

@@ -41,8 +41,8 @@ func (d *Dataset) validateTargets() error {
 			continue
 		}
 		rows := len(p.targets) / len(d.targets)
-		if len(p.targets) != rows*len(d.targets) || len(p.raw)+len(p.values) != rows*d.width() {
-			return fmt.Errorf("data set %s: %v split has %d values for %d targets", d.name, Split(s), len(p.raw)+len(p.values), len(p.targets))
+		if len(p.targets) != rows*len(d.targets) || d.count(p.block) != rows*d.width() {
+			return fmt.Errorf("data set %s: %v split has %d values for %d targets", d.name, Split(s), d.count(p.block), len(p.targets))
 		}
 		for i := range p.len() {
 			for j, v := range p.targetsOf(p.row(i), len(d.targets)) {

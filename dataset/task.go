@@ -116,8 +116,9 @@ func (d *Dataset) NewBatch(rows int) *Batch {
 
 // GatherBatch fills the batch with the samples index[i] of the split: it sets
 // the length of its slices and their content. It allocates nothing. It panics if
-// their capacity is too small or an index is out of range.
-func (d *Dataset) GatherBatch(split Split, index []int, b *Batch) {
+// their capacity is too small or an index is out of range. Of samples in a file, it
+// allocates what reading takes, and fails where the file cannot be read.
+func (d *Dataset) GatherBatch(split Split, index []int, b *Batch) error {
 	n := len(index)
 	labels, targets := d.LabelsPerSample(), d.TargetsPerSample()
 	b.Labels, b.Targets = resize(b.Labels, n*labels, "labels"), resize(b.Targets, n*targets, "targets")
@@ -128,7 +129,7 @@ func (d *Dataset) GatherBatch(split Split, index []int, b *Batch) {
 			copy(b.Tokens[i*labels:], tokens)
 			copy(b.Labels[i*labels:], next)
 		}
-		return
+		return nil
 	}
 	b.Inputs, b.Tokens = resize(b.Inputs, n*d.features, "inputs"), b.Tokens[:0]
 	augmented := split == Train && b.Augmentation != Augmentation{}
@@ -138,12 +139,6 @@ func (d *Dataset) GatherBatch(split Split, index []int, b *Batch) {
 	p := d.parts[split]
 	for i, at := range index {
 		row := p.row(at)
-		x := b.Inputs[i*d.features : (i+1)*d.features]
-		if augmented {
-			d.place(p.raw[row*d.features:(row+1)*d.features], x, b.Augmentation.draw(b.Seed, b.Epoch, at))
-		} else {
-			d.scaleRow(p.block, row, x)
-		}
 		if labels > 0 {
 			b.Labels[i] = p.labels[row]
 		}
@@ -151,6 +146,25 @@ func (d *Dataset) GatherBatch(split Split, index []int, b *Batch) {
 			b.Targets[i*targets+j] = d.targets[j].scale(v)
 		}
 	}
+	if p.block != nil && p.file != nil {
+		return d.gatherFile(p, index, func(i int, raw []byte, values []float64) { d.put(b, i, index[i], augmented, raw, values) })
+	}
+	r := rowReader{d: d}
+	for i, at := range index {
+		raw, values, _ := r.row(p.block, p.row(at)) // memory never fails
+		d.put(b, i, at, augmented, raw, values)
+	}
+	return nil
+}
+
+// put makes inputs i of a batch of sample at of its split.
+func (d *Dataset) put(b *Batch, i, at int, augmented bool, raw []byte, values []float64) {
+	x := b.Inputs[i*d.features : (i+1)*d.features]
+	if augmented {
+		d.place(raw, x, b.Augmentation.draw(b.Seed, b.Epoch, at))
+		return
+	}
+	d.scaleRow(raw, values, x)
 }
 
 func resize[T any](s []T, n int, what string) []T {

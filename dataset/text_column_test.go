@@ -22,11 +22,11 @@ func messages(rows int) string {
 
 func TestAnInferredColumnOfTextIsUsed(t *testing.T) {
 	d := mustOpen(t, Source{Path: writeFile(t, t.TempDir(), "m.csv", messages(40)), Target: "kind"})
-	want := []preprocess.Section{{Features: 6, Vocabulary: d.Inspect().Kinds[0].Tokens.Vocabulary, Text: true}, {Features: 1}}
+	want := []preprocess.Section{{Features: 6, Vocabulary: inspect(t, d).Kinds[0].Tokens.Vocabulary, Text: true}, {Features: 1}}
 	if got := d.Sections(); !slices.Equal(got, want) || d.SampleShape()[0] != 7 {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if s := d.Inspect(); s.Columns[0].Min != 0.5 || s.Columns[0].Max != 10.5 {
+	if s := inspect(t, d); s.Columns[0].Min != 0.5 || s.Columns[0].Max != 10.5 {
 		t.Errorf("the numbers after the text are summarised as %+v", s.Columns)
 	}
 	if animals, _ := animals(40); mustOpen(t, Source{Path: writeFile(t, t.TempDir(), "a.csv", animals), Target: "species"}).Sections() != nil {

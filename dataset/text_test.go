@@ -300,7 +300,7 @@ func TestTextThatCannotBeUsedIsNamed(t *testing.T) {
 func TestTextIsSummarised(t *testing.T) {
 	path := writeFile(t, t.TempDir(), "text.txt", sentence(40))
 	d := mustOpen(t, Source{Path: path, Tokenizer: tokenizer.Characters, Context: 100})
-	s := d.Inspect()
+	s := inspect(t, d)
 	if s.Text == nil || s.Task != NextToken || s.Columns != nil {
 		t.Fatalf("%+v", s)
 	}
@@ -317,7 +317,7 @@ func TestTextIsSummarised(t *testing.T) {
 	if d.ClassNames() != nil || d.Targets() != nil || d.LabelsPerSample() != 100 || d.TargetsPerSample() != 0 || d.InputKind() != InputToken {
 		t.Errorf("%v %v %d %d %s", d.ClassNames(), d.Targets(), d.LabelsPerSample(), d.TargetsPerSample(), d.InputKind())
 	}
-	raw, label := d.AppendRaw(nil, Train, 1)
+	raw, label, _ := d.AppendRaw(nil, Train, 1)
 	if len(raw) != 100 || raw[0] != float64(d.text.tokens[Train][100]) || label != -1 {
 		t.Errorf("%v %d", raw, label)
 	}
@@ -326,7 +326,7 @@ func TestTextIsSummarised(t *testing.T) {
 func TestTextOfLongCharactersIsSummarised(t *testing.T) {
 	text := strings.Repeat("x", 1) + strings.Repeat("数", 99) // 298 bytes
 	d := mustOpen(t, Source{Path: writeFile(t, t.TempDir(), "text.txt", text), Context: 4})
-	s := d.Inspect().Text
+	s := inspect(t, d).Text
 	if s.TrainBytes+s.ValidationBytes != 298 || s.TrainTokens != s.TrainBytes || s.TrainCharacters+s.ValidationCharacters != 100 ||
 		s.TrainCharacters != 1+(s.TrainBytes-1)/3 {
 		t.Errorf("%+v", s)

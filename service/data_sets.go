@@ -118,10 +118,17 @@ func (s *Service) InspectDataSet(ctx context.Context, q api.InspectDataSetReques
 	if err != nil {
 		return api.Inspection{}, err
 	}
-	summary := data.Inspect()
+	summary, err := data.Inspect()
+	if err != nil {
+		return api.Inspection{}, err
+	}
+	samples, err := samplesOf(data, summary, q.Samples)
+	if err != nil {
+		return api.Inspection{}, err
+	}
 	x := api.Inspection{
 		Summary: api.DataSummary{Summary: summary, Note: dataset.SimilarClasses(data.ClassNames())},
-		Samples: samplesOf(data, summary, q.Samples),
+		Samples: samples,
 	}
 	if entry, ok := library.Lookup(source.Path); ok {
 		x.Summary.Entry = &entry
@@ -146,14 +153,17 @@ func pathFrom(folder, path string) (string, error) {
 }
 
 // samplesOf returns the first images of the training split, up to n of them.
-func samplesOf(data *dataset.Dataset, s dataset.Summary, n int) []api.ImageSample {
+func samplesOf(data *dataset.Dataset, s dataset.Summary, n int) ([]api.ImageSample, error) {
 	if len(s.SampleShape) != 3 {
-		return nil
+		return nil, nil
 	}
 	var list []api.ImageSample
 	for i := range min(n, api.MaxInspectedSamples, s.Train.Samples) {
-		pixels, class := data.AppendRaw(nil, dataset.Train, i)
+		pixels, class, err := data.AppendRaw(nil, dataset.Train, i)
+		if err != nil {
+			return nil, err
+		}
 		list = append(list, api.ImageSample{Class: class, Pixels: pixels})
 	}
-	return list
+	return list, nil
 }

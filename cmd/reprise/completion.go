@@ -143,6 +143,8 @@ func (env *environment) flagCandidates(f *pflag.Flag) candidates {
 		return nil // a file or a folder, which the shell knows
 	case "cpu-features":
 		return words(cpuFeatureNames()...)
+	case "memory":
+		return words("1GiB", "2GiB", "4GiB", "8GiB")
 	case "data-dir":
 		return foldersOnly
 	case "run":

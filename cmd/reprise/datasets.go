@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,9 +14,11 @@ import (
 
 // dataSets says where data sets are looked for and fetched from.
 func (env *environment) dataSets() dataset.Config {
-	cache, noCache := env.cacheDir() // it matters only where something has to be fetched
+	cache, noCache := env.cacheDir()     // it matters only where something has to be fetched
+	memory, _ := parseMemory(env.memory) // which checkFlags has seen
 	return dataset.Config{
-		CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(usualGo()...),
+		Memory: int64(memory), CacheDir: cache, NoCache: noCache, GoProxy: env.goProxy(), ModuleCache: env.goModCache(), GoRoot: env.goRoot(usualGo()...),
+		TempDir: os.TempDir(),
 	}
 }
 

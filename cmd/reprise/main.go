@@ -91,6 +91,7 @@ type environment struct {
 	dataDir     string
 	cpuFeatures string
 	threads     int
+	memory      string // "" for the default
 }
 
 func newRootCommand(env *environment) *cobra.Command {
@@ -126,6 +127,8 @@ what to do.`,
 		"`SET` of instructions to compute with: auto, avx512, avx2, neon or none; changes the speed but not a single bit")
 	flags.IntVar(&env.threads, "threads", 0,
 		"`N` threads to compute with (default: one per processor); changes the speed but not a single bit")
+	flags.StringVar(&env.memory, "memory", "",
+		"`SIZE` of memory, such as 2GiB, that the values of a data set may take; those of a larger table are read from a file in the cache (default 1GiB, where such a file can be written); changes not a single bit")
 	root.AddCommand(
 		newTrainCommand(env), newRunsCommand(env), newStateCommand(env), newQueueCommand(env), newEventsCommand(env), newProjectionsCommand(env),
 		newBackupCommand(env), newRestoreCommand(env), newGenerateCommand(env), newPredictCommand(env), newEvaluateCommand(env), newExportCommand(env), newValidateCommand(env),

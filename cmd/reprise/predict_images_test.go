@@ -103,7 +103,7 @@ func colorImages(data *dataset.Dataset) string {
 		raw = bits.BigEndian.AppendUint32(raw, uint32(size))
 	}
 	for i := range n {
-		pixels, _ := data.AppendRaw(nil, dataset.Validation, i)
+		pixels, _, _ := data.AppendRaw(nil, dataset.Validation, i)
 		for _, v := range pixels {
 			raw = append(raw, byte(v))
 		}

@@ -88,7 +88,7 @@ func rowsAsRead(data *dataset.Dataset) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, strings.Join(data.ColumnNames(), ","))
 	for i := range data.Len(dataset.Validation) {
-		row, _ := data.AppendRaw(nil, dataset.Validation, i)
+		row, _, _ := data.AppendRaw(nil, dataset.Validation, i)
 		cells := make([]string, len(row))
 		for j, v := range row {
 			cells[j] = strconv.FormatFloat(v, 'g', -1, 64)
@@ -106,7 +106,7 @@ func imagesAsRead(data *dataset.Dataset) string {
 		raw = bits.BigEndian.AppendUint32(raw, uint32(n))
 	}
 	for i := range data.Len(dataset.Validation) {
-		row, _ := data.AppendRaw(nil, dataset.Validation, i)
+		row, _, _ := data.AppendRaw(nil, dataset.Validation, i)
 		for _, v := range row {
 			raw = append(raw, byte(v))
 		}
@@ -127,7 +127,7 @@ func rowsWithTarget(data *dataset.Dataset, target preprocess.Target) string {
 	}
 	fmt.Fprintln(&b, strings.Join(names, ","))
 	for i := range data.Len(dataset.Validation) {
-		row, label := data.AppendRaw(nil, dataset.Validation, i)
+		row, label, _ := data.AppendRaw(nil, dataset.Validation, i)
 		row = data.AppendTargets(row, dataset.Validation, i)
 		cells := make([]string, len(row))
 		for j, v := range row {

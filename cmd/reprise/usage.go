@@ -330,6 +330,9 @@ func (env *environment) checkFlags(c *cobra.Command) error {
 	if env.threads < 0 {
 		wrong = append(wrong, fmt.Sprintf("--threads: %d must not be negative; use 0 for one thread per processor", env.threads))
 	}
+	if _, ok := parseMemory(env.memory); !ok && env.memory != "" {
+		wrong = append(wrong, fmt.Sprintf("--memory: %q is not an amount of memory; use one such as 2GiB or 500MB", env.memory))
+	}
 	if problem := cpuFeaturesProblem(env.cpuFeatures); problem != "" && env.cpuFeatures != "" {
 		wrong = append(wrong, fmt.Sprintf("--cpu-features: %s %s; use %s", env.cpuFeatures, problem, orList(cpuFeatureNames())))
 	}

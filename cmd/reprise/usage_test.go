@@ -132,6 +132,7 @@ func TestUsageErrorsOfEveryCommand(t *testing.T) {
 		c.LocalFlags().VisitAll(flags)
 		c.InheritedFlags().VisitAll(flags)
 		refused(c, "--threads: -1 must not be negative", append(slices.Clone(arguments), "--threads", "-1")...)
+		refused(c, `--memory: "much" is not an amount of memory; use one such as 2GiB`, append(slices.Clone(arguments), "--memory", "much")...)
 		refused(c, "--cpu-features: mmx does not exist; use auto", append(slices.Clone(arguments), "--cpu-features", "mmx")...)
 	})
 	if _, err := os.Stat(data); err == nil {

@@ -32,40 +32,61 @@ func (s Scale) Apply(v float64) float32 {
 	return float32((v - s.Mean) / s.SD)
 }
 
-// Standardise returns mean and standard deviation of every column over the given rows,
-// at least one, of values [rows, features] in row-major order. The sums are taken in the
-// order of the rows, as the documentation of package dataset states.
+// Standardise is StandardiseRows for the given rows, at least one, of values
+// [rows, features] in row-major order.
+func Standardise(rule Rule, values []float64, features int, rows []uint32) []Scale {
+	scales, err := StandardiseRows(rule, features, len(rows), func(do func(row []float64)) error {
+		for _, row := range rows {
+			do(values[int(row)*features : (int(row)+1)*features])
+		}
+		return nil
+	})
+	if err != nil {
+		panic("number: " + err.Error()) // memory never fails
+	}
+	return scales
+}
+
+// StandardiseRows returns mean and standard deviation of every column over some rows, at
+// least one, which each goes through in the same order whenever it is called. The sums are
+// taken in that order, as the documentation of package dataset states. It fails as each does.
 //
 // With u = 2^-53, summing n values in turn may put their mean off by
 // (n-1)u times their mean magnitude, which for many rows of large numbers is more
 // than they vary. The current rule therefore sums the deviations from that mean
 // again, with compensation: their mean is its error. Where that is too small to be
 // seen in training, the mean remains as it is, and every bit with it.
-func Standardise(rule Rule, values []float64, features int, rows []uint32) []Scale {
+func StandardiseRows(rule Rule, features, rows int, each func(do func(row []float64)) error) ([]Scale, error) {
 	columns := make([]Scale, features)
 	extents := make([]extent, features)
-	n := float64(len(rows))
-	for j := range extents {
-		first := values[int(rows[0])*features+j]
-		extents[j] = extent{low: first, high: first}
-	}
-	for _, row := range rows {
-		for j := range columns {
-			v := values[int(row)*features+j]
+	n := float64(rows)
+	begun := false
+	err := each(func(row []float64) {
+		for j, v := range row {
+			if !begun {
+				extents[j] = extent{low: v, high: v}
+			}
 			columns[j].Mean += v
 			extents[j].low, extents[j].high = min(extents[j].low, v), max(extents[j].high, v)
 		}
+		begun = true
+	})
+	if err != nil {
+		return nil, err
 	}
 	for j := range columns {
 		columns[j].Mean /= n
 	}
 	deviations := make([]compensated, features)
-	for _, row := range rows {
-		for j := range columns {
-			d := values[int(row)*features+j] - columns[j].Mean
+	err = each(func(row []float64) {
+		for j, v := range row {
+			d := v - columns[j].Mean
 			columns[j].SD += float64(d * d)
 			deviations[j].add(d)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	for j := range columns {
 		c := &columns[j]
@@ -73,7 +94,9 @@ func Standardise(rule Rule, values []float64, features int, rows []uint32) []Sca
 		squares := c.SD
 		c.SD = math.Sqrt(squares / n)
 		if rule != FirstRule && varies && squares < tinySquares {
-			c.SD = scaledDeviation(values, features, j, rows, c.Mean)
+			if c.SD, err = scaledDeviation(each, j, n, c.Mean); err != nil {
+				return nil, err
+			}
 		}
 		meanError := deviations[j].total() / n
 		switch {
@@ -83,10 +106,12 @@ func Standardise(rule Rule, values []float64, features int, rows []uint32) []Sca
 			c.SD, c.Rounded = 0, true
 		case rule == CurrentRule && math.Abs(meanError) > float64(c.SD*Float32Epsilon):
 			c.Mean += meanError
-			c.SD = scaledDeviation(values, features, j, rows, c.Mean)
+			if c.SD, err = scaledDeviation(each, j, n, c.Mean); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return columns
+	return columns, nil
 }
 
 // Float32Epsilon is the part of a standard deviation that cannot be seen in
@@ -135,18 +160,18 @@ const tinySquares = 0x1p-900
 // after the deviations are scaled by a power of two. No digit differs from the sum
 // without scaling unless squares underflow. A sum of n squares is off by no more
 // than (n+2)u of itself, and its root by half of that: below 2^-25 for n < 2^29.
-func scaledDeviation(values []float64, features, j int, rows []uint32, mean float64) float64 {
+func scaledDeviation(each func(do func(row []float64)) error, j int, n, mean float64) (float64, error) {
 	largest := 0.0
-	for _, row := range rows {
-		largest = max(largest, math.Abs(values[int(row)*features+j]-mean))
+	if err := each(func(row []float64) { largest = max(largest, math.Abs(row[j]-mean)) }); err != nil {
+		return 0, err
 	}
 	_, exponent := math.Frexp(largest)
 	squares := 0.0
-	for _, row := range rows {
-		d := math.Ldexp(values[int(row)*features+j]-mean, -exponent)
+	err := each(func(row []float64) {
+		d := math.Ldexp(row[j]-mean, -exponent)
 		squares += float64(d * d)
-	}
-	return math.Ldexp(math.Sqrt(squares/float64(len(rows))), exponent)
+	})
+	return math.Ldexp(math.Sqrt(squares/n), exponent), err
 }
 
 // withinErrorOfMean is when the second rule took a column for constant: if

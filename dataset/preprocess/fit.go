@@ -29,6 +29,13 @@ type Builder struct {
 	values []float64 // [rows, used], row-major; once fitted, [rows, codes]
 	rows   int
 	bytes  int64 // of texts
+	spill  spill // of a builder that keeps codes in a file
+
+	// Of the columns once they are fitted: what a category's places in labels become, and
+	// how texts become tokens; nil for others.
+	final  [][]float64
+	texts  []*textEncoder
+	widths []int
 }
 
 // NewBuilder returns a builder for a table whose columns mean what is given, in the order
@@ -61,7 +68,8 @@ func (b *Builder) Rows() int { return b.rows }
 func (b *Builder) TextBytes() int64 { return b.bytes }
 
 // Values returns the codes of all rows, row-major: those of the document once it is fitted.
-// The builder does not use them afterwards.
+// The builder does not use them afterwards. One that keeps them in a file has EachRow
+// instead.
 func (b *Builder) Values() []float64 { return b.values }
 
 // Add adds a row of the table. kept is false if it is left out, for a missing cell in a
@@ -81,7 +89,7 @@ func (b *Builder) Add(at table.Place, row []table.Cell) (kept bool, err error) {
 		b.values = append(b.values, code)
 	}
 	b.rows++
-	return true, nil
+	return true, b.spillGroup()
 }
 
 func (b *Builder) code(i int, at table.Place, cell table.Cell) (float64, error) {
@@ -112,20 +120,30 @@ func (b *Builder) code(i int, at table.Place, cell table.Cell) (float64, error) 
 
 // Fit learns from the training rows, given in ascending order and at least one, what
 // becomes of each column, and gives all codes their final values. The document has no
-// target yet. Fit may be called once.
+// target yet. Fit may be called once. Of codes in a file, it reads one column at a time.
 func (b *Builder) Fit(ctx context.Context, train []uint32) (Document, error) {
+	if err := b.spillRest(); err != nil {
+		return Document{}, err
+	}
 	d := Document{Missing: b.further, Ignored: b.ignored, Columns: []Column{}}
+	b.final = make([][]float64, len(b.used))
 	for i, meaning := range b.used {
+		if err := ctx.Err(); err != nil {
+			return Document{}, err
+		}
 		c := Column{Name: meaning.Name, Kind: meaning.Kind, Format: meaning.Format,
 			Missing: Fill{Strategy: meaning.Missing.Strategy, Indicator: meaning.Missing.Indicator}}
-		var err error
+		values, err := b.column(i, train)
+		if err != nil {
+			return Document{}, err
+		}
 		switch c.Kind {
 		case columns.Category:
-			b.fitCategory(i, &c, train)
+			b.fitCategory(i, &c, values)
 		case columns.Text:
-			err = b.fitText(ctx, i, &c, train)
+			err = b.fitText(ctx, i, &c, values)
 		case columns.Number, columns.Boolean, columns.Date, columns.Image, columns.Ignored:
-			err = b.fitNumbers(i, &c, train)
+			err = b.fitNumbers(i, &c, values)
 		}
 		if err != nil {
 			return Document{}, err
@@ -133,22 +151,48 @@ func (b *Builder) Fit(ctx context.Context, train []uint32) (Document, error) {
 		d.Columns = append(d.Columns, c)
 	}
 	d.Version = d.version()
-	return d, b.expand(d.Columns)
-}
-
-// column returns the codes of a column in some rows.
-func (b *Builder) column(i int, rows []uint32) []float64 {
-	values := make([]float64, len(rows))
-	for k, row := range rows {
-		values[k] = b.values[int(row)*len(b.used)+i]
+	if err := b.prepare(d.Columns); err != nil || b.spill.to != nil {
+		return d, err
 	}
-	return values
+	return d, b.expand()
 }
 
-// fitCategory chooses the categories, and replaces the places of labels by theirs.
-func (b *Builder) fitCategory(i int, c *Column, train []uint32) {
+// column returns the codes of a column in some rows, which are in ascending order.
+func (b *Builder) column(i int, rows []uint32) ([]float64, error) {
+	values := make([]float64, 0, len(rows))
+	err := b.eachCode(i, func(first int, codes []float64) error {
+		for k := len(values); k < len(rows) && int(rows[k]) < first+len(codes); k++ {
+			values = append(values, codes[int(rows[k])-first])
+		}
+		return nil
+	})
+	return values, err
+}
+
+// eachCode calls do with the codes of a column, part by part; first is the row of the first.
+func (b *Builder) eachCode(i int, do func(first int, codes []float64) error) error {
+	if b.spill.to != nil {
+		return b.spill.eachCode(b.rows, len(b.used), i, do)
+	}
+	const part = 4096
+	codes := make([]float64, 0, part)
+	for first := 0; first < b.rows; first += part {
+		codes = codes[:0]
+		for row := first; row < min(first+part, b.rows); row++ {
+			codes = append(codes, b.values[row*len(b.used)+i])
+		}
+		if err := do(first, codes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fitCategory chooses the categories, given the codes of the training rows, and what the
+// places of labels become.
+func (b *Builder) fitCategory(i int, c *Column, values []float64) {
 	counts := map[int]int{}
-	for _, code := range b.column(i, train) {
+	for _, code := range values {
 		if math.IsNaN(code) {
 			c.MissingCategory = c.Missing.Strategy == columns.OwnCategory
 			continue
@@ -177,20 +221,15 @@ func (b *Builder) fitCategory(i int, c *Column, train []uint32) {
 	if b.used[i].Encode == columns.Learnt {
 		c.Encode = columns.Learnt
 	}
-	final := make([]float64, len(b.labels[i]))
+	b.final[i] = make([]float64, len(b.labels[i]))
 	for place, name := range b.labels[i] {
-		final[place] = float64(lookUp(index, name))
-	}
-	for at := i; at < len(b.values); at += len(b.used) {
-		if code := b.values[at]; !math.IsNaN(code) {
-			b.values[at] = final[int(code)]
-		}
+		b.final[i][place] = float64(lookUp(index, name))
 	}
 }
 
-// fitNumbers learns what replaces missing cells, and how numbers are scaled.
-func (b *Builder) fitNumbers(i int, c *Column, train []uint32) error {
-	values := b.column(i, train)
+// fitNumbers learns what replaces missing cells, and how numbers are scaled, from the codes
+// of the training rows, which it changes.
+func (b *Builder) fitNumbers(i int, c *Column, values []float64) error {
 	fill, err := b.fillOf(i, c, values)
 	if err != nil {
 		return err
@@ -252,13 +291,15 @@ func (b *Builder) checkNumbers(i int, c *Column, scale number.Scale) error {
 			fmt.Sprintf("has more digits than a 64-bit float holds, and the column varies by no more than %.3g", scale.SD),
 			"subtract a constant from the column, or leave it out if it names things: columns: {"+c.Name+": ignored}")
 	}
-	for at := i; at < len(b.values); at += len(b.used) {
-		if v := b.values[at]; math.IsInf(float64(c.Scale.apply(v)), 0) {
-			return &fault.DataError{Column: c.Name, Value: number.Format(v),
-				Problem: fmt.Sprintf("is out of scale: the column's standard deviation is %g", scale.SD), Fix: "correct the value, or remove the row"}
+	return b.eachCode(i, func(_ int, codes []float64) error {
+		for _, v := range codes {
+			if math.IsInf(float64(c.Scale.apply(v)), 0) {
+				return &fault.DataError{Column: c.Name, Value: number.Format(v),
+					Problem: fmt.Sprintf("is out of scale: the column's standard deviation is %g", scale.SD), Fix: "correct the value, or remove the row"}
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // fitDate chooses the parts that vary.

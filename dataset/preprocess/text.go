@@ -183,8 +183,8 @@ func inWord(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsNumber(r))
 }
 
-// fitText learns the vocabulary of a column of texts.
-func (b *Builder) fitText(ctx context.Context, i int, c *Column, train []uint32) error {
+// fitText learns the vocabulary of a column of texts from the codes of the training rows.
+func (b *Builder) fitText(ctx context.Context, i int, c *Column, values []float64) error {
 	options := b.used[i].Text
 	c.Text = &Words{Tokenizer: options.Tokenizer, MaxTokens: columns.MaxTokens}
 	if c.Text.Tokenizer == "" {
@@ -193,8 +193,8 @@ func (b *Builder) fitText(ctx context.Context, i int, c *Column, train []uint32)
 	if c.Missing.Strategy == columns.Constant {
 		c.Missing.Category = b.used[i].Missing.Value
 	}
-	texts := make([]string, 0, len(train)) // of the training rows
-	for _, code := range b.column(i, train) {
+	texts := make([]string, 0, len(values))
+	for _, code := range values {
 		if !math.IsNaN(code) {
 			texts = append(texts, b.labels[i][int(code)])
 		}
@@ -290,40 +290,60 @@ func learnPieces(ctx context.Context, column string, texts []string, vocabulary 
 // withoutPairs is the model of byte pairs that has none.
 const withoutPairs = `{"format":"reprise.tokenizer.v1","kind":"bpe"}`
 
-// expand gives texts a code for each of their tokens, once the columns have been fitted.
-func (b *Builder) expand(fitted []Column) error {
-	encoders, widths, total := make([]*textEncoder, len(fitted)), make([]int, len(fitted)), 0
+// prepare makes what turns codes into their final ones, once the columns have been fitted.
+func (b *Builder) prepare(fitted []Column) error {
+	b.texts, b.widths = make([]*textEncoder, len(fitted)), make([]int, len(fitted))
 	for i := range fitted {
 		c := &fitted[i]
-		if widths[i] = c.codes(); c.Kind == columns.Text {
+		if b.widths[i] = c.codes(); c.Kind == columns.Text {
 			var err error
-			if encoders[i], err = newTextEncoder(c.Text); err != nil {
+			if b.texts[i], err = newTextEncoder(c.Text); err != nil {
 				return err
 			}
 		}
-		total += widths[i]
 	}
-	if total == len(fitted) && !slices.ContainsFunc(encoders, func(e *textEncoder) bool { return e != nil }) {
+	return nil
+}
+
+// finish appends the final codes of a row: texts have one for each of their tokens.
+func (b *Builder) finish(values, row []float64) []float64 {
+	for i, code := range row {
+		at := len(values)
+		values = append(values, code)
+		switch {
+		case math.IsNaN(code):
+		case b.final[i] != nil:
+			values[at] = b.final[i][int(code)]
+		case b.texts[i] != nil:
+			values = slices.Grow(values, b.widths[i])[:at+b.widths[i]]
+			b.texts[i].encode(b.labels[i][int(code)], values[at:])
+			continue
+		}
+		values = append(values, make([]float64, b.widths[i]-1)...)
+	}
+	return values
+}
+
+// expand gives all codes in memory their final values.
+func (b *Builder) expand() error {
+	used, total := len(b.used), 0
+	for _, n := range b.widths {
+		total += n
+	}
+	if total == used && !slices.ContainsFunc(b.texts, func(e *textEncoder) bool { return e != nil }) {
+		for row := range b.rows {
+			own := b.values[row*used : (row+1)*used]
+			b.finish(own[:0], own)
+		}
 		return nil
 	}
-	rows := b.Rows()
-	if int64(rows)*int64(total) > maxCodes {
-		return &fault.DataError{Problem: fmt.Sprintf("%d rows of %d tokens and numbers take more memory than the limit of %d bytes", rows, total, int64(8*maxCodes)),
+	if int64(b.rows)*int64(total) > maxCodes {
+		return &fault.DataError{Problem: fmt.Sprintf("%d rows of %d tokens and numbers take more memory than the limit of %d bytes", b.rows, total, int64(8*maxCodes)),
 			Fix: "use a smaller max_tokens, or fewer rows"}
 	}
-	values := make([]float64, 0, rows*total)
-	for row := range rows {
-		for i, code := range b.values[row*len(fitted) : (row+1)*len(fitted)] {
-			if encoders[i] == nil {
-				values = append(values, code)
-				continue
-			}
-			at := len(values)
-			values = values[:at+widths[i]]
-			if values[at] = code; !math.IsNaN(code) {
-				encoders[i].encode(b.labels[i][int(code)], values[at:])
-			}
-		}
+	values := make([]float64, 0, b.rows*total)
+	for row := range b.rows {
+		values = b.finish(values, b.values[row*used:(row+1)*used])
 	}
 	b.values = values
 	return nil

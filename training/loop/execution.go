@@ -57,6 +57,7 @@ type Execution struct {
 	weighted []float32                  // of a batch's labels
 	index    []int
 	batch    *dataset.Batch
+	ahead    *ahead // of the batch; nil for data in memory
 	// block is the validation samples whose losses are summed up before they meet
 	// the others'; evalRows of them are computed at a time.
 	block, evalRows int
@@ -155,6 +156,11 @@ func NewExecutionWith(session training.TrainingSession, plan *nn.Plan, data *dat
 	if weights != nil {
 		x.weighted = make([]float32, rows)
 	}
+	if data.InFile() {
+		next := data.NewBatch(rows)
+		next.Augmentation, next.Seed = batch.Augmentation, batch.Seed
+		x.ahead = &ahead{batch: next, index: make([]int, rows)}
+	}
 	return x, nil
 }
 
@@ -218,8 +224,13 @@ func stepTooLarge(h training.Hyperparameters, err error) error {
 	return bad
 }
 
-// Close frees the trainer's memory.
-func (x *Execution) Close() { x.trainer.Close() }
+// Close frees the trainer's memory, and waits for what is read ahead.
+func (x *Execution) Close() {
+	if x.ahead != nil {
+		x.ahead.take(0)
+	}
+	x.trainer.Close()
+}
 
 // Steps returns the number of optimiser steps that the weights have taken.
 func (x *Execution) Steps() uint64 { return x.step }
@@ -367,11 +378,24 @@ func (x *Execution) Train() (StepResult, error) {
 	samples := x.data.Len(dataset.Train)
 	first := int(at) * h.StepSamples()
 	rows := min(h.StepSamples(), samples-first)
-	for i := range rows {
-		x.index[i] = x.order.At(first + i)
+	var batch nn.Batch
+	if x.ahead != nil && x.ahead.take(x.step) {
+		x.batch, x.ahead.batch = x.ahead.batch, x.batch
+		batch = x.gathered(rows)
+	} else {
+		for i := range rows {
+			x.index[i] = x.order.At(first + i)
+		}
+		x.batch.Epoch = x.Epoch()
+		var err error
+		if batch, err = x.gather(dataset.Train, rows); err != nil {
+			return StepResult{}, err
+		}
 	}
-	x.batch.Epoch = x.Epoch()
-	batch := x.gather(dataset.Train, rows)
+	if next := first + rows; x.ahead != nil && next < samples {
+		order := x.order
+		x.ahead.begin(x.data, x.step+1, x.Epoch(), min(h.StepSamples(), samples-next), func(i int) int { return order.At(next + i) })
+	}
 	if x.weights != nil {
 		batch.Weights = x.weighted[:rows]
 		for i, label := range batch.Labels {
@@ -394,8 +418,15 @@ func (x *Execution) Train() (StepResult, error) {
 }
 
 // gather reads the samples whose indices are set.
-func (x *Execution) gather(split dataset.Split, rows int) nn.Batch {
-	x.data.GatherBatch(split, x.index[:rows], x.batch)
+func (x *Execution) gather(split dataset.Split, rows int) (nn.Batch, error) {
+	if err := x.data.GatherBatch(split, x.index[:rows], x.batch); err != nil {
+		return nn.Batch{}, &FilesError{Err: err}
+	}
+	return x.gathered(rows), nil
+}
+
+// gathered is the batch that was gathered.
+func (x *Execution) gathered(rows int) nn.Batch {
 	return nn.Batch{Rows: rows, Inputs: x.batch.Inputs, Tokens: x.batch.Tokens, Labels: x.batch.Labels, Targets: x.batch.Targets}
 }
 
@@ -465,7 +496,11 @@ func (x *Execution) evaluate(first, end int) (r nn.EvalResult, err error) {
 		for i := range rows {
 			x.index[i] = first + i
 		}
-		if err := x.trainer.EvaluateInto(x.gather(dataset.Validation, rows), &r); err != nil {
+		batch, err := x.gather(dataset.Validation, rows)
+		if err == nil {
+			err = x.trainer.EvaluateInto(batch, &r)
+		}
+		if err != nil {
 			return r, err
 		}
 		first += rows

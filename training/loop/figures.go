@@ -132,7 +132,11 @@ func (x *Execution) predict(ctx context.Context, split dataset.Split, do func(sa
 		for i := range rows {
 			x.index[i] = first + i
 		}
-		if err := x.trainer.Predict(x.gather(split, rows), outputs[:rows*x.outputs]); err != nil {
+		batch, err := x.gather(split, rows)
+		if err == nil {
+			err = x.trainer.Predict(batch, outputs[:rows*x.outputs])
+		}
+		if err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {

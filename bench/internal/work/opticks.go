@@ -80,7 +80,9 @@ func (t *Text) gather(split dataset.Split, count int, at func(batch, row int) in
 		for row := range index {
 			index[row] = at(i, row)
 		}
-		t.Data.GatherBatch(split, index, batch)
+		if err := t.Data.GatherBatch(split, index, batch); err != nil {
+			panic(err) // it is in memory
+		}
 		x.Data, y.Data = appendFloats(x.Data, batch.Tokens), appendFloats(y.Data, batch.Labels)
 	}
 	return x, y
