@@ -341,19 +341,24 @@ func TestExamplesAreValidAndNameTheirSchema(t *testing.T) {
 func startExample(t *testing.T, r TrainingRequest) {
 	t.Helper()
 	l := library(t)
-	entry, ok := l.Lookup(r.DatasetPath)
-	if !ok {
-		t.Errorf("%s: %s is not in the catalogue", r.File(), r.DatasetPath)
-		return
-	}
-	if l.Status(entry) != dataset.StatusEmbedded {
+	entry, catalogued := l.Lookup(r.DatasetPath)
+	if catalogued && l.Status(entry) != dataset.StatusEmbedded {
 		h := r.Hyperparameters(entry.Train)
 		if err := h.FitSamples(entry.Train); err != nil {
 			t.Errorf("%s: %v", r.File(), err)
 		}
 		return
 	}
-	source, err := r.DatasetReference([]string{r.DatasetPath}, "/", stat)
+	var names []string
+	if catalogued {
+		names = []string{r.DatasetPath}
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = r.Folds()[0] // where it asks for several
+	source, err := r.DatasetReference(names, here, stat)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -646,7 +646,7 @@ func (h *history) close(p *process) {
 // await moves the process of a closing host until what the host waits for has
 // happened, or it no longer waits for its runs.
 func (h *history) await(p *process, done <-chan struct{}) {
-	patient := done == p.host.system.Root().Done()
+	patient := p.host == nil || done == p.host.system.Root().Done() // one that could not start
 	for {
 		select {
 		case <-done:

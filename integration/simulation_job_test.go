@@ -17,7 +17,8 @@ import (
 func (h *history) submit(p *process, r *simRun) {
 	s := queue.Submit{Job: queue.JobID(r.id), Submission: queue.Submission{Request: json.RawMessage(`{}`), Priority: h.random.IntN(3)}}
 	for _, other := range h.runs {
-		if other.job.State() != "" && h.random.IntN(3) == 0 {
+		state := other.job.State()
+		if state != "" && h.random.IntN(3) == 0 && (!state.Ended() || state == queue.StateCompleted) { // others are refused
 			s.After = append(s.After, other.job.ID())
 		}
 	}

@@ -32,8 +32,9 @@ func (a *audit) checkEntry(e *queue.Entry) string {
 	if !ok { // a verification, or a run of an older log
 		return ""
 	}
-	if len(e.On) > 0 && e.Owner == "" && e.Priority == 0 && e.Devices == 0 && len(e.Need.Labels) == 0 {
-		return "" // its job has ended, and its run has yet to give back its device
+	ended := len(e.On) > 0 || record.Job.State().Ended()
+	if ended && e.Owner == "" && e.Priority == 0 && e.Devices == 0 && len(e.Need.Labels) == 0 {
+		return "" // its run has yet to give back its device, or to leave the queue
 	}
 	s := record.Job.Submission()
 	switch had := a.priorities[e.ID]; {

@@ -20,7 +20,7 @@ func TestOnlyCallsThatReadAreBounded(t *testing.T) {
 	for _, name := range []string{
 		string(api.SubmitRuns), string(api.ForkRun), string(api.ResumeRuns), string(api.FollowRuns), string(api.InterruptRuns), string(api.CancelRuns),
 		string(api.PauseRuns), string(api.PrioritizeRuns), string(api.RetryRuns), string(api.AnnotateRun), string(api.DeleteRuns), string(api.SetQueue), string(api.TellActor), string(api.LeaseDevice),
-		string(api.VerifyRun), string(api.GenerateText), string(api.EvaluateModel), string(api.FetchDataSet), string(api.Rebuild),
+		string(api.VerifyRun), string(api.GenerateText), string(api.EvaluateModel), string(api.PlotRun), string(api.FetchDataSet), string(api.Rebuild),
 	} {
 		acts[name] = true
 	}

@@ -372,7 +372,7 @@ func changeFields(v reflect.Value, visit func(string, func(reflect.Value))) {
 			case kind == reflect.Map:
 				visit(field, func(root reflect.Value) {
 					changed := reflect.MakeMap(f.Type)
-					changed.SetMapIndex(reflect.ValueOf("x"), reflect.Zero(f.Type.Elem()))
+					changed.SetMapIndex(reflect.ValueOf("x").Convert(f.Type.Key()), reflect.Zero(f.Type.Elem()))
 					at(root).Set(changed)
 				})
 			case kind == reflect.Slice:
