@@ -33,7 +33,7 @@ func TestFiltersOfEventsAreBeginningsOfKnownNames(t *testing.T) {
 	for given, want := range map[string]string{
 		"run/2026": "", "ru": "", "device/cpu0": "", "queue": "",
 		"runs/":       `aggregate: "runs/" is not the beginning of any kind of aggregate; did you mean run/?`,
-		"models/2026": `aggregate: "models/2026" is not the beginning of any kind of aggregate; use the beginning of one, such as actors/, device/, job/, queue or run/`,
+		"models/2026": `aggregate: "models/2026" is not the beginning of any kind of aggregate; use the beginning of one, such as actors/, device/, job/, queue, queue-settings or run/`,
 	} {
 		got := ""
 		if w := beginsNone("aggregate", given, journal.AggregatePrefixes(), "kind of aggregate", api.TailRequest{}); w != nil {

@@ -46,6 +46,7 @@ func TestTheReadmeListsEveryCommand(t *testing.T) {
 	visit = func(c *cobra.Command) {
 		for _, sub := range c.Commands() {
 			if sub.HasSubCommands() {
+				delete(listed, strings.TrimPrefix(sub.CommandPath(), "reprise ")) // some do something themselves
 				visit(sub)
 				continue
 			}
