@@ -52,7 +52,7 @@ func (a *audit) checkEntry(e *queue.Entry) string {
 
 // checkSettings keeps the settings for the decisions that are made with them.
 func (a *audit) checkSettings(e SettingsEvent) string {
-	switch e := e.(type) {
+	switch e := e.(type) { //nolint:gocritic // the next kind of event has its place here
 	case SettingsChanged:
 		if err := e.Validate(); err != nil {
 			return err.Error()

@@ -57,8 +57,8 @@ func TestAChangeOfSettingsSetsWhatItNames(t *testing.T) {
 			}
 			for _, owner := range []string{"ada", "bob", "eve"} {
 				share, named := c.Shares[owner]
-				want, has := s.Shares[owner], false
-				if _, has = s.Shares[owner]; named {
+				want, has := s.Shares[owner]
+				if named {
 					if has = share != nil; has {
 						want = *share
 					}

@@ -56,11 +56,9 @@ func beginsNone(field, prefix string, known []string, what string, alone api.Tai
 			names[i] = k[:at]
 		}
 	}
-	fix := ""
+	fix := "use the beginning of one, such as " + figures.Or(groupsOf(names))
 	if near, ok := nearestName(prefix, names); ok {
 		fix = "did you mean " + near + "?"
-	} else {
-		fix = "use the beginning of one, such as " + figures.Or(groupsOf(names))
 	}
 	return &unknownFilter{alone, &fault.FieldError{Field: field, Value: strconv.Quote(prefix), Problem: "is not the beginning of any " + what, Fix: fix}}
 }

@@ -67,7 +67,7 @@ func Figures(raw eventstore.Event) string {
 
 // settingsFigures says all that is set about the queue.
 func settingsFigures(event journal.SettingsEvent) string {
-	switch e := event.(type) {
+	switch e := event.(type) { //nolint:gocritic // the next kind of event has its place here
 	case journal.SettingsChanged:
 		var parts []string
 		for _, owner := range slices.Sorted(maps.Keys(e.Shares)) {
