@@ -285,7 +285,8 @@ func checkGradients(t *testing.T, arch Architecture, config PlanConfig) {
 			}
 		}
 	}
-	if moved == 0 && plan.Classes() > 1 {
+	// What is left beside frozen parameters may be without effect, as a bias before a batch norm is.
+	if moved == 0 && plan.Classes() > 1 && len(config.Freeze) == 0 {
 		t.Error("no parameter affects the loss: the case tests nothing")
 	}
 }
