@@ -30,7 +30,7 @@ import (
 // or several, separated by commas. Spaces around a cell are ignored; a byte order
 // mark, the line ends of any system and empty lines are accepted.
 func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
-	t, share, err := r.openNumbers(ctx, source, keeper{packing: packing{limit: MaxBytes}})
+	t, share, err := r.openNumbers(ctx, source, packing{limit: MaxBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -38,9 +38,9 @@ func (r reading) openCSV(ctx context.Context, source Source) (*Dataset, error) {
 }
 
 // openNumbers reads the cells of a CSV file. It returns the fraction for validation, too.
-// Cells that take more memory than the keeper allows are written to a file; it fails with a
+// Cells that take more memory than packing allows are written to a file; it fails with a
 // SpillError where none can be written.
-func (r reading) openNumbers(ctx context.Context, source Source, k keeper) (*table, float64, error) {
+func (r reading) openNumbers(ctx context.Context, source Source, p packing) (*table, float64, error) {
 	path := source.Path
 	share, err := checkFraction(source.ValidationFraction)
 	if err != nil {
@@ -52,7 +52,7 @@ func (r reading) openNumbers(ctx context.Context, source Source, k keeper) (*tab
 	}
 	// A cell takes at least one byte and a separator in the file and eight bytes in
 	// memory, so that this refuses little that the limit on memory would allow.
-	if info.Size() > MaxBytes && k.limit >= MaxBytes {
+	if info.Size() > MaxBytes && p.limit >= MaxBytes {
 		return nil, 0, &DataError{File: path, Value: fmt.Sprintf("%d bytes", info.Size()),
 			Problem: fmt.Sprintf("are more than the limit of %d", int64(MaxBytes)), Fix: "use a smaller file"}
 	}
@@ -62,7 +62,7 @@ func (r reading) openNumbers(ctx context.Context, source Source, k keeper) (*tab
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	t := r.newTable(path, source.Task, source.Target)
-	t.keeper, t.bytes = k, info.Size()
+	t.packing, t.bytes = p, info.Size()
 	err = t.read(ctx, f)
 	if err != nil && t.file != nil {
 		t.file.Discard()
@@ -71,7 +71,7 @@ func (r reading) openNumbers(ctx context.Context, source Source, k keeper) (*tab
 }
 
 func (r reading) newTable(path string, task Task, target string) *table {
-	return &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes, keeper: keeper{packing: packing{limit: MaxBytes}}}
+	return &table{reading: r, path: path, task: task, target: target, maxBytes: MaxBytes, packing: packing{limit: MaxBytes}}
 }
 
 // readCSV is openCSV for an open file and the default fraction.
@@ -101,7 +101,7 @@ func (t *table) dataset(ctx context.Context, fraction float64) (_ *Dataset, err 
 		return nil, err
 	}
 	if t.file != nil {
-		if err := d.finishFile(b, t.file, of); err != nil {
+		if err := d.finishFile(b, t.file, len(of)); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +124,7 @@ func (t *table) dataset(ctx context.Context, fraction float64) (_ *Dataset, err 
 		return nil, err
 	}
 	if t.file != nil {
-		return t.keeper.keep(ctx, d, b, t.file)
+		return t.packing.keep(ctx, d, b, t.file)
 	}
 	return d.seal()
 }
@@ -168,7 +168,7 @@ type table struct {
 	first        string // the text of the header's first line
 	mistakes     mistakes
 	rowsOnly     bool // the format has rows and no lines: what is called a line is a row
-	keeper       keeper
+	packing      packing
 	bytes        int64          // of the file; 0 if that is not known
 	file         *packed.Writer // has the values of all rows; nil if they are in memory
 	buffer       []byte         // of a row
@@ -199,7 +199,7 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 	}
 	start, _ := buffered.Peek(buffered.Size()) // as far as there is
 	t.first = firstLine(start)
-	if t.needs(start) > t.keeper.limit {
+	if t.needs(start) > t.packing.limit {
 		if err := t.begin(); err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func (t *table) read(ctx context.Context, r io.Reader) error {
 		lines = tablefile.NewLineEnds(buffered)
 	}
 	room := &rowRoom{Reader: lines, left: math.MaxInt}
-	if t.bytes > t.keeper.limit {
+	if t.bytes > t.packing.limit {
 		room.each = tablefile.MaxRowBytes
 	}
 	room.nextRow()

@@ -287,7 +287,7 @@ func checkFieldError(t *testing.T, name string, err error, field string, parts .
 }
 
 func TestCSVMemoryIsBounded(t *testing.T) {
-	table := &table{path: "data.csv", task: Classification, target: "y", maxBytes: 3 * (8*2 + 4), keeper: keeper{packing: packing{limit: MaxBytes}}}
+	table := &table{path: "data.csv", task: Classification, target: "y", maxBytes: 3 * (8*2 + 4), packing: packing{limit: MaxBytes}}
 	err := table.read(context.Background(), strings.NewReader("a,b,y\n1,2,p\n3,4,q\n5,6,p\n7,8,q\n"))
 	checkDataError(t, err, "line 5", "4 rows of 2 numbers take more memory than the limit of 60 bytes")
 	path := filepath.Join(t.TempDir(), "huge.csv")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -219,7 +220,7 @@ func (all *loadedImages) allocate(at string, n int, p packing) error {
 	if total > p.limit {
 		var unkept error
 		if all.file, unkept = create(p, func(folder string) (*packed.Scratch, error) { return packed.NewScratch(folder, int64(n)*int64(size)) }); unkept == nil {
-			all.notes = append(all.notes, keptNote(all.file.Size(), all.file.Name(), false))
+			all.notes = append(all.notes, keptNote(all.file.Size(), filepath.Dir(all.file.Name())))
 			return nil
 		}
 		if p.asked {

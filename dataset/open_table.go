@@ -56,11 +56,7 @@ func (r reading) openCSVOrTable(ctx context.Context, source Source, p packing) (
 	if _, err := checkFraction(source.ValidationFraction); err != nil {
 		return nil, err
 	}
-	k := keeper{packing: p, reading: r, source: source, files: []string{source.Path}}
-	if d := k.open(ctx); d != nil || ctx.Err() != nil {
-		return d, ctx.Err()
-	}
-	t, share, plainErr := r.openNumbers(ctx, source, k)
+	t, share, plainErr := r.openNumbers(ctx, source, p)
 	if plainErr == nil {
 		var d *Dataset
 		if d, plainErr = t.dataset(ctx, share); !errors.As(plainErr, new(*preprocess.SpillError)) {
@@ -104,7 +100,10 @@ func (e *unreadError) Unwrap() error { return e.error }
 
 // tableReading is a table while it is opened.
 type tableReading struct {
-	keeper
+	packing
+	reading reading
+	source  Source
+	files   []string // or patterns for them
 	options columns.Options
 	share   float64  // for validation
 	names   []string // of the columns
@@ -141,12 +140,9 @@ func (r reading) openTable(ctx context.Context, source Source, p packing) (*Data
 func (r reading) readTable(ctx context.Context, source Source, p packing) (*Dataset, error) {
 	options := source.Table.columns()
 	options.NoImages = r <= fourthReading
-	t := &tableReading{keeper: keeper{packing: p, reading: r, source: source}, options: options, by: -1, image: -1}
+	t := &tableReading{packing: p, reading: r, source: source, options: options, by: -1, image: -1}
 	if err := t.check(); err != nil {
 		return nil, err
-	}
-	if d := t.keeper.open(ctx); d != nil || ctx.Err() != nil {
-		return d, ctx.Err()
 	}
 	if err := t.profile(ctx); err != nil {
 		return nil, err

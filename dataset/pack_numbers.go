@@ -20,7 +20,7 @@ func (t *table) needs(start []byte) int64 {
 
 // begin has the values of the table be written to a file.
 func (t *table) begin() (err error) {
-	t.file, err = create(t.keeper.packing, packed.Create)
+	t.file, err = create(t.packing, packed.Create)
 	return err
 }
 
@@ -28,16 +28,16 @@ func (t *table) begin() (err error) {
 func (t *table) spill(line int) error {
 	n := len(t.lines)
 	if t.file == nil {
-		if 8*int64(len(t.values)) <= t.keeper.limit {
+		if 8*int64(len(t.values)) <= t.packing.limit {
 			return nil
 		}
 		if err := t.begin(); err != nil {
 			return err
 		}
 	}
-	if need := int64(n) * int64(rowMemory+quantityMemory*len(t.targetValues)/n); t.keeper.asked && need > t.keeper.limit {
+	if need := int64(n) * int64(rowMemory+quantityMemory*len(t.targetValues)/n); t.packing.asked && need > t.packing.limit {
 		return t.bad(line, "", fmt.Sprintf("%s rows", figures.Thousands(n)),
-			fmt.Sprintf("take %v of memory even if their values are kept in a file, more than the limit of %v", tensor.Bytes(need), tensor.Bytes(t.keeper.limit)),
+			fmt.Sprintf("take %v of memory even if their values are kept in a file, more than the limit of %v", tensor.Bytes(need), tensor.Bytes(t.packing.limit)),
 			"allow more memory, or use fewer rows")
 	}
 	if n > maxKeptRows {
