@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -160,7 +161,8 @@ func foldKey(d RunDetails) string {
 	if err != nil {
 		return ""
 	}
-	return string(key)
+	// Data that have become larger or smaller between two folds are not the same.
+	return fmt.Sprintf("%s %d", key, d.Data.Training+d.Data.Validation)
 }
 
 func foldSet(list []RunDetails) FoldSet {
