@@ -137,12 +137,22 @@ func TestAFileThatIsCutOffEndsTheStepWithAnError(t *testing.T) {
 	if _, err := x.Train(); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(folder, "packed", "*.packed"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("files %q, %v", files, err)
+	// The file has no name: only this process can cut it off.
+	files, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil || len(files) == 0 {
+		t.Skip("this system does not show the open files")
 	}
-	if err := os.Truncate(files[0], 0); err != nil {
-		t.Fatal(err)
+	cut := 0
+	for _, file := range files {
+		if name, err := os.Readlink(file); err == nil && strings.HasPrefix(name, folder) {
+			if err := os.Truncate(file, 0); err != nil {
+				t.Fatal(err)
+			}
+			cut++
+		}
+	}
+	if cut != 1 {
+		t.Fatalf("%d files were cut off", cut)
 	}
 	x.Train() //nolint:errcheck // its batch may have been read before
 	if _, err := x.Train(); !errors.As(err, new(*FilesError)) {
