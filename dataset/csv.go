@@ -101,7 +101,7 @@ func (t *table) dataset(ctx context.Context, fraction float64) (_ *Dataset, err 
 		return nil, err
 	}
 	if t.file != nil {
-		if err := d.finishFile(b, t.file, len(of)); err != nil {
+		if b.file, err = finish(t.file); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +124,7 @@ func (t *table) dataset(ctx context.Context, fraction float64) (_ *Dataset, err 
 		return nil, err
 	}
 	if t.file != nil {
-		return t.packing.keep(ctx, d, b, t.file)
+		return t.packing.keep(ctx, d, b)
 	}
 	return d.seal()
 }

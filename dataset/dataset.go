@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"reprise/dataset/number"
+	"reprise/dataset/packed"
 	"reprise/tensor"
 )
 
@@ -72,12 +73,11 @@ type Dataset struct {
 // row-major, in memory or in a file; with the class of each sample, or its targets,
 // row-major.
 type block struct {
-	raw       []byte
-	values    []float64
-	file      reader // begins with fileBytes of raw or values, which are nil then
-	fileBytes int64
-	labels    []int32
-	targets   []float64
+	raw     []byte
+	values  []float64
+	file    *packed.File // has raw or values, which are nil then
+	labels  []int32
+	targets []float64
 }
 
 // part is the rows of a block that make up a split, in ascending order; nil rows

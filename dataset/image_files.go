@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -31,7 +30,7 @@ type imageSource struct{ path, name string }
 type loadedImages struct {
 	shape   tensor.Shape
 	raw     []byte
-	file    *packed.Scratch // has the pixels if they are not in memory
+	file    *packed.File // has the pixels if they are not in memory
 	full    atomic.Pointer[error]
 	content string // the SHA-256 of names and pixels as they were before resizing
 	notes   []string
@@ -206,7 +205,7 @@ func (all *loadedImages) block() *block {
 	if all.file == nil {
 		return &block{raw: all.raw}
 	}
-	return &block{file: all.file, fileBytes: all.file.Size()}
+	return &block{file: all.file}
 }
 
 // allocate makes room for n images: in a file if they take more memory than they may, and
@@ -219,8 +218,8 @@ func (all *loadedImages) allocate(at string, n int, p packing) error {
 	total := int64(n) * int64(size+4)
 	if total > p.limit {
 		var unkept error
-		if all.file, unkept = create(p, func(folder string) (*packed.Scratch, error) { return packed.NewScratch(folder, int64(n)*int64(size)) }); unkept == nil {
-			all.notes = append(all.notes, keptNote(all.file.Size(), filepath.Dir(all.file.Name())))
+		if all.file, unkept = create(p, func(folder string) (*packed.File, error) { return packed.Create(folder, int64(n)*int64(size)) }); unkept == nil {
+			all.notes = append(all.notes, keptNote(all.file))
 			return nil
 		}
 		if p.asked {

@@ -115,7 +115,7 @@ func (t *tableReading) imageSet(ctx context.Context) (*Dataset, error) {
 		return nil, err
 	}
 	pixels := all.block()
-	b.raw, b.file, b.fileBytes, d.shape = pixels.raw, pixels.file, pixels.fileBytes, all.shape
+	b.raw, b.file, d.shape = pixels.raw, pixels.file, all.shape
 	cells := sha256.New()
 	cells.Write([]byte(hex.EncodeToString(t.content.Sum(nil)) + all.content)) // a hash never fails
 	d.images = &imageData{

@@ -125,7 +125,7 @@ type tableReading struct {
 	notes   []string         // about the split
 	content hash.Hash        // of all cells
 	images  []imageSource    // of each row, with a column of images
-	scratch *packed.Scratch  // for the builder's codes; nil if they are in memory
+	scratch *packed.File     // for the builder's codes; nil if they are in memory
 	unkept  error            // why they are in memory, although they should not be
 }
 
@@ -566,7 +566,7 @@ func (t *tableReading) dataset(ctx context.Context) (*Dataset, error) {
 	d.shape = tensor.Shape{d.table.encoder.Features()}
 	d.columnNames = d.table.encoder.Names()
 	if t.scratch != nil {
-		return t.pack(ctx, d, b, of)
+		return t.pack(ctx, d, b)
 	}
 	if t.unkept != nil {
 		d.kept = unkeptNote(t.needs(), t.unkept)

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -80,14 +81,7 @@ func (p packing) explain(err error, path string) error {
 		return err
 	}
 	return fmt.Errorf("the data of %s take more than %v of memory, and cannot be kept in a file: %w; make room on the disk of %s, or allow more memory",
-		showPath(path), tensor.Bytes(p.limit), unkept.Err, showPath(firstOf(p.cache, p.temp)))
-}
-
-func firstOf(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
+		showPath(path), tensor.Bytes(p.limit), unkept.Err, showPath(cmp.Or(p.cache, p.temp)))
 }
 
 // needs returns the memory that the values of the table would take, once its columns are
@@ -149,7 +143,7 @@ func (t *tableReading) openPacked(ctx context.Context) (*Dataset, error) {
 			Fix:     "allow more memory, or use fewer rows"}
 	}
 	var err error
-	if t.scratch, err = create(t.packing, func(folder string) (*packed.Scratch, error) { return packed.NewScratch(folder, 0) }); err != nil {
+	if t.scratch, err = create(t.packing, func(folder string) (*packed.File, error) { return packed.Create(folder, 0) }); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -159,15 +153,14 @@ func (t *tableReading) openPacked(ctx context.Context) (*Dataset, error) {
 	return t.open(ctx)
 }
 
-// pack writes the rows to their file and seals the data set. of is the split of each row.
-func (t *tableReading) pack(ctx context.Context, d *Dataset, b *block, of []Split) (*Dataset, error) {
-	w, err := create(t.packing, packed.Create)
+// pack writes the rows to their file and seals the data set.
+func (t *tableReading) pack(ctx context.Context, d *Dataset, b *block) (_ *Dataset, err error) {
+	w, err := create(t.packing, packed.NewWriter)
 	if err != nil {
 		return nil, err
 	}
-	done := false
 	defer func() {
-		if !done {
+		if err != nil {
 			w.Discard()
 		}
 	}()
@@ -180,42 +173,34 @@ func (t *tableReading) pack(ctx context.Context, d *Dataset, b *block, of []Spli
 		return nil, err
 	}
 	t.builder = nil
-	if err := d.finishFile(b, w, len(of)); err != nil {
+	if b.file, err = finish(w); err != nil {
 		return nil, err
 	}
-	done = true
-	return t.keep(ctx, d, b, w)
+	return t.keep(ctx, d, b)
 }
 
-// finishFile ends the file in which the values of the n rows of a block were written.
-func (d *Dataset) finishFile(b *block, w *packed.Writer, n int) error {
+// finish returns the file that was written.
+func finish(w *packed.Writer) (*packed.File, error) {
 	file, err := w.Finish()
 	if err != nil {
-		return &preprocess.SpillError{Err: err}
+		return nil, &preprocess.SpillError{Err: err}
 	}
-	b.file, b.fileBytes = file, 8*int64(n)*int64(d.width())
-	return nil
+	return file, nil
 }
 
-// keep seals a data set whose values are in the file of a block. The file loses its name: it
-// is gone once nobody reads it.
-func (p packing) keep(ctx context.Context, d *Dataset, b *block, w *packed.Writer) (_ *Dataset, err error) {
-	defer func() {
-		if err != nil {
-			w.Discard()
-		}
-	}()
-	if d, err = d.seal(); err != nil {
+// keep seals a data set whose values are in the file of a block.
+func (p packing) keep(ctx context.Context, d *Dataset, b *block) (*Dataset, error) {
+	d, err := d.seal()
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	w.Unname()
-	if b.fileBytes <= p.limit { // texts are shorter than they might be
+	if b.file.Size() <= p.limit { // texts are shorter than they might be
 		return d, d.load(b)
 	}
-	d.kept = keptNote(b.fileBytes, w.Folder())
+	d.kept = keptNote(b.file)
 	return d, nil
 }
 
@@ -237,22 +222,21 @@ func unkeptNote(size int64, err error) string {
 	return fmt.Sprintf("the values take about %v of memory, since they cannot be kept in a file: %v", tensor.Bytes(size), err)
 }
 
-func keptNote(size int64, folder string) string {
-	return fmt.Sprintf("the values take %s and are read from a file in %s, which is removed afterwards", tensor.Bytes(size), showPath(folder))
+func keptNote(file *packed.File) string {
+	return fmt.Sprintf("the values take %s and are read from a file in %s, which is removed afterwards", tensor.Bytes(file.Size()), showPath(file.Folder()))
 }
 
 // load takes the values of a block, which are codes, into memory, and closes its file.
 func (d *Dataset) load(b *block) error {
-	values := make([]float64, 0, b.fileBytes/8)
-	r := rowReader{d: d}
-	for row := range int(b.fileBytes) / (8 * d.width()) {
-		_, codes, err := r.row(b, row)
-		if err != nil {
-			return err
-		}
+	values := make([]float64, 0, d.count(b))
+	err := d.eachRowOf(b, d.count(b)/d.width(), func(i int) int { return i }, func(_ int, _ []byte, codes []float64) error {
 		values = append(values, codes...)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	_ = b.file.Close() // it was only read
-	b.values, b.file, b.fileBytes = values, nil, 0
+	b.values, b.file = values, nil
 	return nil
 }

@@ -20,7 +20,7 @@ func (t *table) needs(start []byte) int64 {
 
 // begin has the values of the table be written to a file.
 func (t *table) begin() (err error) {
-	t.file, err = create(t.packing, packed.Create)
+	t.file, err = create(t.packing, packed.NewWriter)
 	return err
 }
 

@@ -8,13 +8,6 @@ import (
 	"sync"
 )
 
-// reader is what a block's file is read through.
-type reader interface {
-	ReadAt(p []byte, at int64) (int, error)
-	Size() int64
-	Close() error
-}
-
 // valueBytes is the size of a value of a block in a file: a pixel, or a cell or code of a
 // table as its IEEE 754 bits in little-endian order.
 func (d *Dataset) valueBytes() int {
@@ -33,7 +26,7 @@ func (d *Dataset) InFile() bool {
 // count returns the number of values of a block.
 func (d *Dataset) count(b *block) int {
 	if b.file != nil {
-		return int(b.fileBytes / int64(d.valueBytes()))
+		return int(b.file.Size() / int64(d.valueBytes()))
 	}
 	return len(b.raw) + len(b.values)
 }

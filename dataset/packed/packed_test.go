@@ -10,14 +10,14 @@ import (
 )
 
 func TestAFileIsReadAsItWasWritten(t *testing.T) {
-	more := make([]byte, bufferBytes*3/2)
+	more := make([]byte, (1<<20)*3/2)
 	for i := range more {
 		more[i] = byte(i * i >> 7)
 	}
-	for name, body := range map[string][]byte{"empty": {}, "short": []byte("abc"), "a buffer": more[:bufferBytes], "more": more} {
+	for name, body := range map[string][]byte{"empty": {}, "short": []byte("abc"), "a buffer": more[:1<<20], "more": more} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "new")
-			w, err := Create(dir)
+			w, err := NewWriter(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -30,7 +30,6 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.Unname()
 			got := make([]byte, f.Size())
 			if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, body) {
 				t.Errorf("%d bytes, %v", len(got), err)
@@ -55,9 +54,9 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestSweepRemovesOnlyWhatNobodyWrites(t *testing.T) {
+func TestSweepHarmsNobodyWhoWrites(t *testing.T) {
 	dir := t.TempDir()
-	w, err := Create(dir)
+	w, err := NewWriter(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,16 +72,25 @@ func TestSweepRemovesOnlyWhatNobodyWrites(t *testing.T) {
 	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("what was left by a writer that is gone: %v", err)
 	}
-	for _, path := range []string{other, w.file.Name()} {
-		if _, err := os.Stat(path); err != nil {
-			t.Error(err)
-		}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	f, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 3)
+	if _, err := f.ReadAt(got, 0); err != nil || string(got) != "abc" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
-func TestAScratchFileLeavesNothing(t *testing.T) {
+func TestAFileLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	f, err := NewScratch(dir, 0)
+	f, err := Create(dir, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
