@@ -45,18 +45,8 @@ func splitOfFold(i, test int, o SplitOptions) Split {
 // the permutation, so that neither folds nor the parts of a class in them differ by more
 // than one row. The test takes of each class in proportion, and leaves two rows of it.
 func foldStratified(labels []int32, classes, test int, o SplitOptions) []Split {
-	n := len(labels)
-	rows := make([][]int, classes)
-	order := newPermutation(philox.PurposeSplit, o.Seed, 0, n)
-	for i := range n {
-		row := order.At(i)
-		rows[labels[row]] = append(rows[labels[row]], row)
-	}
-	sizes, free := make([]int, classes), make([]int, classes)
-	for c := range rows {
-		sizes[c], free[c] = len(rows[c]), max(len(rows[c])-2, 0)
-	}
-	of := make([]Split, n)
+	rows, sizes, free := rowsByClass(labels, classes, o.Seed, 2)
+	of := make([]Split, len(labels))
 	dealt := 0
 	for c, take := range shareOut(sizes, free, test) {
 		for i, row := range rows[c] {
@@ -73,12 +63,7 @@ func foldStratified(labels []int32, classes, test int, o SplitOptions) []Split {
 
 // foldByGroup is foldAtRandom of the groups.
 func foldByGroup(groupOf []int32, groups, test int, o SplitOptions) []Split {
-	splitOf := foldAtRandom(groups, test, o)
-	of := make([]Split, len(groupOf))
-	for row, g := range groupOf {
-		of[row] = splitOf[g]
-	}
-	return of
+	return ofGroups(groupOf, foldAtRandom(groups, test, o))
 }
 
 // foldOf returns the split of each of n rows in a fold, and what there is to say of it. The

@@ -30,21 +30,8 @@ func splitAtRandom(n, validation, test int, seed uint64) []Split {
 // enough rows: one row of each class stays for training. A split's rows are shared
 // out by largest remainder, so that a class has its proportion to within one row.
 func splitStratified(labels []int32, classes, validation, test int, seed uint64) []Split {
-	n := len(labels)
-	sizes, free := make([]int, classes), make([]int, classes)
-	for _, c := range labels {
-		sizes[c]++
-	}
-	rows := make([][]uint32, classes)
-	for c, size := range sizes {
-		rows[c], free[c] = make([]uint32, 0, size), max(size-1, 0)
-	}
-	order := newPermutation(philox.PurposeSplit, seed, 0, n)
-	for i := range n {
-		row := order.At(i)
-		rows[labels[row]] = append(rows[labels[row]], uint32(row))
-	}
-	of := make([]Split, n)
+	rows, sizes, free := rowsByClass(labels, classes, seed, 1)
+	of := make([]Split, len(labels))
 	for _, split := range []struct {
 		split Split
 		rows  int
@@ -58,6 +45,25 @@ func splitStratified(labels []int32, classes, validation, test int, seed uint64)
 		}
 	}
 	return of
+}
+
+// rowsByClass returns the rows of each class in the order of the permutation of all rows, how
+// many they are, and how many may be held out if so many stay.
+func rowsByClass(labels []int32, classes int, seed uint64, stay int) (rows [][]uint32, sizes, free []int) {
+	sizes, free = make([]int, classes), make([]int, classes)
+	for _, c := range labels {
+		sizes[c]++
+	}
+	rows = make([][]uint32, classes)
+	for c, size := range sizes {
+		rows[c], free[c] = make([]uint32, 0, size), max(size-stay, 0)
+	}
+	order := newPermutation(philox.PurposeSplit, seed, 0, len(labels))
+	for i := range labels {
+		row := order.At(i)
+		rows[labels[row]] = append(rows[labels[row]], uint32(row))
+	}
+	return rows, sizes, free
 }
 
 // shareOut divides so many rows among the classes in proportion to their sizes, and takes
@@ -95,7 +101,11 @@ func shareOut(sizes, free []int, total int) []int {
 
 // splitByGroup keeps the rows of a group together: it is splitAtRandom of the groups.
 func splitByGroup(groupOf []int32, groups, validation, test int, seed uint64) []Split {
-	splitOf := splitAtRandom(groups, validation, test, seed)
+	return ofGroups(groupOf, splitAtRandom(groups, validation, test, seed))
+}
+
+// ofGroups gives each row the split of its group.
+func ofGroups(groupOf []int32, splitOf []Split) []Split {
 	of := make([]Split, len(groupOf))
 	for row, g := range groupOf {
 		of[row] = splitOf[g]
