@@ -74,11 +74,6 @@ type Guide struct {
 	Diagonal bool
 }
 
-// drawable reports whether a point is on both axes.
-func drawable(x, y scale, px, py float64) bool {
-	return x.shows(px) && y.shows(py)
-}
-
 // scales returns the scales of both axes, over lengths that only choose how many ticks
 // there are: at most that many.
 func (c *Chart) scales(ticksX, ticksY int) (x, y scale) {
@@ -115,11 +110,11 @@ func (c *Chart) legends() (list []legend) {
 	return list
 }
 
-// segments calls do with the longest stretches of points that can be drawn.
+// segments calls do with the longest stretches of points that are on both axes.
 func (s *Series) segments(x, y scale, do func(from, to int)) {
 	from := 0
 	for i := range s.X {
-		if !drawable(x, y, s.X[i], s.Y[i]) {
+		if !x.shows(s.X[i]) || !y.shows(s.Y[i]) {
 			if i > from {
 				do(from, i)
 			}

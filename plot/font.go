@@ -41,14 +41,15 @@ func (t *typeface) advance(r rune) float64 {
 	return float64(a) / 64 / unitsPerEm
 }
 
-// width returns how wide a text is at most, also in the other fonts of an SVG, which are
-// hardly wider.
+// otherFonts is how much wider a text may be in the other fonts of an SVG.
+const otherFonts = 1.04
+
+// width returns how wide a text is at most, also in the other fonts of an SVG.
 func (t *typeface) width(s string, size float64) (w float64) {
-	const others = 1.04
 	for _, r := range s {
 		w += t.advance(r)
 	}
-	return w * size * others
+	return w * size * otherFonts
 }
 
 // cut shortens a text to a width.

@@ -126,7 +126,7 @@ func (c *Chart) text(s Style) (lines []string) {
 	}
 	width := s.Width - left - 2
 	area := newTextArea(width, height, s, x, y)
-	area.braille = !s.ASCII && (s.Color || c.curves() < 2)
+	area.braille = c.braille(s)
 	for _, g := range c.Guides {
 		area.guide(g)
 	}
@@ -170,6 +170,10 @@ func (c *Chart) curves() (n int) {
 	return n
 }
 
+// braille reports whether the series are drawn in Braille, which has no marks that tell
+// them apart.
+func (c *Chart) braille(s Style) bool { return !s.ASCII && (s.Color || c.curves() < 2) }
+
 // tickLine writes the labels of the lower axis, as many as do not touch.
 func tickLine(x scale, width int) string {
 	line := []rune(strings.Repeat(" ", width))
@@ -194,7 +198,7 @@ func (c *Chart) textLegend(s Style) (lines []string) {
 	if len(list) < 2 && c.curves() < 2 && len(c.Guides) == 0 {
 		return nil
 	}
-	braille := !s.ASCII && (s.Color || c.curves() < 2)
+	braille := c.braille(s)
 	for _, l := range list {
 		mark := guideMark(s)
 		if l.series != nil {
