@@ -67,10 +67,15 @@ func (t *ClassTally) sides(class int) (positive, negative int) {
 // curve returns the scores of a class.
 func (t *ClassTally) curve(class int) curve {
 	c := newCurve(t.samples)
+	t.fill(c, class)
+	return c
+}
+
+// fill sets the points of a curve to the scores of a class.
+func (t *ClassTally) fill(c curve, class int) {
 	for i, label := range t.labels {
 		c.set(i, t.scores[i*len(t.support)+class], int(label) == class)
 	}
-	return c
 }
 
 // At returns the height of a curve whose X ascend at a place between its ends: on the line
