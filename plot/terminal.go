@@ -67,20 +67,8 @@ func (s Style) faint(text string) string {
 }
 
 // wrapColumns breaks a text between words, at a number of characters.
-func wrapColumns(text string, width int) (lines []string) {
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		longer := strings.TrimSpace(line + " " + word)
-		if line != "" && lipgloss.Width(longer) > width {
-			lines = append(lines, line)
-			longer = word
-		}
-		line = longer
-	}
-	if line != "" {
-		lines = append(lines, cutColumns(line, width))
-	}
-	return lines
+func wrapColumns(text string, width int) []string {
+	return wrapped(text, func(line string) string { return cutColumns(line, width) })
 }
 
 // cutColumns shortens a text to a number of characters.
