@@ -14,8 +14,8 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// PNG writes a picture as a PNG image, so many pixels wide; 0 is twice the picture's own
-// width, which is sharp on any screen.
+// PNG writes a picture as a PNG image of a width in pixels; 0 stands for twice the picture's
+// own width, which is sharp on any screen.
 func PNG(w io.Writer, p Picture, width int) error {
 	s := p.scene()
 	scale := 2.0
