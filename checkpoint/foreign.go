@@ -64,7 +64,7 @@ func float16(bits uint16) float32 {
 
 // ReadForeign reads a safetensors file of the given size, of any program. choose is given
 // all tensors of the file, in the order of their data, and says for each of them, or for
-// none by returning an error, whether it is to be read; it may choose those that are
+// none by returning an error, whether it is to be read; it may only choose those that are
 // Readable. The memory that this takes is bounded by the size and by the tensors that are
 // chosen. Errors of r are wrapped; any other error says what is wrong with the bytes. After
 // success, nothing is left unread.
