@@ -9,12 +9,19 @@ import (
 	"reprise/tensor"
 )
 
-// elementSizes are the bytes of a value, by the types of the format.
-func elementSizes() map[string]int64 {
-	return map[string]int64{
-		"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
-		"U32": 4, "I32": 4, dtypeF32: elementSize, "U64": 8, "I64": 8, "F64": 8,
+// sizeOf returns the bytes of a value of a type; 0 for a type that is not known.
+func sizeOf(dtype string) int64 {
+	switch dtype {
+	case "BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3":
+		return 1
+	case "U16", "I16", "F16", "BF16":
+		return 2
+	case "U32", "I32", dtypeF32:
+		return 4
+	case "U64", "I64", "F64":
+		return 8
 	}
+	return 0
 }
 
 // Described is what the header of a safetensors file says about a tensor.
@@ -57,7 +64,7 @@ func float16(bits uint16) float32 {
 
 // ReadForeign reads a safetensors file of the given size, of any program. choose is given
 // all tensors of the file, in the order of their data, and says for each of them, or for
-// none by returning an error, whether it is to be read; it may choose those that are
+// none by returning an error, whether it is to be read; it may only choose those that are
 // Readable. The memory that this takes is bounded by the size and by the tensors that are
 // chosen. Errors of r are wrapped; any other error says what is wrong with the bytes. After
 // success, nothing is left unread.
@@ -83,7 +90,7 @@ func ReadForeign(r io.Reader, size int64, choose func([]Described) ([]bool, erro
 			}
 			continue
 		}
-		value, each := reader32(p.dtype), elementSizes()[p.dtype]
+		value, each := reader32(p.dtype), sizeOf(p.dtype)
 		t := tensor.Tensor{Name: p.name, Shape: p.shape, Data: make([]float32, 0, (p.end-p.begin)/each)}
 		for left := p.end - p.begin; left > 0; {
 			chunk := buffer[:min(left, chunkSize)]

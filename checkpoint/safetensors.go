@@ -217,7 +217,7 @@ func decodeHeader(header []byte, data int64, foreign bool) ([]place, error) {
 	var end int64
 	for _, p := range places {
 		n, err := p.shape.NumElements()
-		each, known := elementSizes()[p.dtype]
+		each := sizeOf(p.dtype)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", shorten(p.name), err)
@@ -225,7 +225,7 @@ func decodeHeader(header []byte, data int64, foreign bool) ([]place, error) {
 			return nil, fmt.Errorf("%s: its data extend from %d to %d of %d bytes", shorten(p.name), p.begin, p.end, data)
 		case p.begin != end:
 			return nil, fmt.Errorf("%s: its data begin at %d, those before it end at %d", shorten(p.name), p.begin, end)
-		case known && (int64(n) > math.MaxInt64/each || int64(n)*each != p.end-p.begin):
+		case each > 0 && (int64(n) > math.MaxInt64/each || int64(n)*each != p.end-p.begin):
 			return nil, fmt.Errorf("%s: %d bytes of data for the shape %v", shorten(p.name), p.end-p.begin, p.shape)
 		}
 		end = p.end

@@ -35,7 +35,7 @@ func Evaluate(ctx context.Context, d Lessor, r EvaluationRequest) (f metrics.Fig
 	return f, err
 }
 
-// EvaluateSamples is Evaluate for whoever needs more than the figures. It refuses text.
+// EvaluateSamples is Evaluate for callers that need more than the figures. It refuses text.
 func EvaluateSamples(ctx context.Context, d Lessor, r EvaluationRequest) (e *metrics.Evaluation, err error) {
 	if r.Data.Task() == dataset.NextToken {
 		return nil, errors.New("the samples of a text are not kept")

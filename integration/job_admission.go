@@ -63,14 +63,12 @@ func admit(devices []device.Driver, rules *queueRules, s queue.Submission, estim
 		}
 		snapshot.Devices = append(snapshot.Devices, queue.Device{ID: about.ID(), Worker: about.ID().Worker(), Description: about.Description(), Labels: labels})
 	}
+	entry := queue.Entry{Owner: s.Owner, Priority: s.Priority, Devices: s.Devices, Need: queue.Need{Labels: s.Labels}}
 	if estimate != nil {
 		snapshot.Policy.Quotas = nil
 		if labelled < max(1, s.Devices) {
-			s.Labels = nil
+			entry.Need.Labels = nil
 		}
-	}
-	entry := queue.Entry{Owner: s.Owner, Priority: s.Priority, Devices: s.Devices, Need: queue.Need{Labels: s.Labels}}
-	if estimate != nil {
 		entry.Need.Features, entry.Need.Memory = estimate.Features, estimate.Memory
 	}
 	err := queue.Admit(&snapshot, entry)

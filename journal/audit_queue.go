@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"reprise/queue"
 )
@@ -52,15 +53,14 @@ func (a *audit) checkEntry(e *queue.Entry) string {
 
 // checkSettings keeps the settings for the decisions that are made with them.
 func (a *audit) checkSettings(e SettingsEvent) string {
-	switch e := e.(type) { //nolint:gocritic // the next kind of event has its place here
-	case SettingsChanged:
-		if err := e.Validate(); err != nil {
-			return err.Error()
-		}
-		if n := len(a.settings); n > 0 && a.settings[n-1].Equal(e.Settings) || n == 0 && e.IsZero() {
-			return errSameSettings.Error()
-		}
-		a.settings = append(a.settings, e.Settings)
+	var before SettingsRecord
+	if n := len(a.settings); n > 0 {
+		before.Settings = a.settings[n-1]
 	}
+	after, err := settingsAggregate.Fold(before, e, 0, time.Time{})
+	if err != nil {
+		return err.Error()
+	}
+	a.settings = append(a.settings, after.Settings)
 	return ""
 }

@@ -272,9 +272,7 @@ func (t *ClassTally) classes() []Class {
 	}
 	curve := newCurve(t.samples)
 	for c := range classes {
-		for i, label := range t.labels {
-			curve.set(i, t.scores[i*len(classes)+c], int(label) == c)
-		}
+		t.fill(curve, c)
 		classes[c].ROCAUC, classes[c].PRAUC = curve.areas()
 	}
 	return classes

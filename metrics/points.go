@@ -2,7 +2,7 @@ package metrics
 
 import "slices"
 
-// Points are the points of a curve, in its order. Both are as long as each other.
+// Points are the points of a curve, in its order. X and Y have the same length.
 type Points struct{ X, Y []float64 }
 
 func (p *Points) add(x, y float64) {
@@ -67,10 +67,15 @@ func (t *ClassTally) sides(class int) (positive, negative int) {
 // curve returns the scores of a class.
 func (t *ClassTally) curve(class int) curve {
 	c := newCurve(t.samples)
+	t.fill(c, class)
+	return c
+}
+
+// fill sets the points of a curve to the scores of a class.
+func (t *ClassTally) fill(c curve, class int) {
 	for i, label := range t.labels {
 		c.set(i, t.scores[i*len(t.support)+class], int(label) == class)
 	}
-	return c
 }
 
 // At returns the height of a curve whose X ascend at a place between its ends: on the line
@@ -92,8 +97,8 @@ func (p Points) At(x float64) float64 {
 
 // Bin has the samples whose probability is in a range.
 type Bin struct {
-	// Probability is the mean of the probabilities, Share that of the samples for which
-	// what they are of came true.
+	// Probability is the mean of the probabilities. Share is the share of the samples for
+	// which what was predicted came true.
 	Probability, Share float64
 	Samples            int
 }
@@ -103,8 +108,8 @@ const bins = 10
 
 // Calibration compares probabilities with how often they come true, in ten ranges of equal
 // width, of which those without samples are left out. The probabilities are those of the
-// second of two classes, or of several classes that of the one which is predicted. It is nil
-// where samples were not kept. A probability on the border of two ranges belongs to the
+// second class if there are two, and otherwise those of the predicted class. It is nil if
+// samples were not kept. A probability on the border of two ranges belongs to the
 // lower one.
 func (e *Evaluation) Calibration() []Bin {
 	t, classes := e.tally, len(e.classes)

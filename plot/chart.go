@@ -10,7 +10,8 @@ type Picture interface {
 
 // Chart shows series over two axes.
 type Chart struct {
-	// Title says what is shown, Subtitle of what; Notes are below, such as what is left out.
+	// Title says what is shown, and Subtitle of what. Notes are below the chart, such as about
+	// what is left out.
 	Title, Subtitle string
 	Notes           []string
 	X, Y            Axis
@@ -22,9 +23,9 @@ type Chart struct {
 
 // Axis is one of the two axes.
 type Axis struct {
-	// Title has the unit.
+	// Title includes the unit.
 	Title string
-	// Fixed says that the axis is from Min to Max; else it fits the series.
+	// Fixed says that the axis runs from Min to Max; otherwise it fits the series.
 	Fixed    bool
 	Min, Max float64
 	// Log says that the axis is logarithmic if the values are positive and span more than
@@ -36,20 +37,20 @@ type Axis struct {
 
 // Series is a curve, or a cloud of points.
 type Series struct {
-	// Name is that in the legend; "" for none.
+	// Name is shown in the legend; a series without a name is not.
 	Name string
-	// X and Y are as long as each other.
+	// X and Y have the same length.
 	X, Y []float64
-	// Low and High, if not nil, are the ends of a band about the curve.
+	// Low and High, if not nil, are the edges of a band around the curve.
 	Low, High []float64
 	// Counts, if not nil, are how many samples each dot stands for.
 	Counts []int
 	Marks  Marks
-	// Color is a number of the palette, which has each number; Ink is that of texts.
+	// Color is an index into the palette, which wraps around, or Ink.
 	Color int
-	// Dashed tells a curve from another one of the same color.
+	// Dashed distinguishes a curve from another one of the same color.
 	Dashed bool
-	// Faint is for a curve that is beside the point. Terminals leave it out.
+	// Faint is for a curve that matters less than the others. Terminals leave it out.
 	Faint bool
 }
 
@@ -74,13 +75,7 @@ type Guide struct {
 	Diagonal bool
 }
 
-// drawable reports whether a point is on both axes.
-func drawable(x, y scale, px, py float64) bool {
-	return x.shows(px) && y.shows(py)
-}
-
-// scales returns the scales of both axes, over lengths that only choose how many ticks
-// there are: at most that many.
+// scales returns the scales of both axes, with about as many ticks as given.
 func (c *Chart) scales(ticksX, ticksY int) (x, y scale) {
 	var xs, ys []float64
 	for _, s := range c.Series {
@@ -95,7 +90,7 @@ func (c *Chart) scales(ticksX, ticksY int) (x, y scale) {
 	return newScale(c.X, xs, ticksX), newScale(c.Y, ys, ticksY)
 }
 
-// legend is an entry of the legend: a series or, where that is nil, a guide.
+// legend is an entry of the legend: a series or, if that is nil, a guide.
 type legend struct {
 	name   string
 	series *Series
@@ -115,11 +110,11 @@ func (c *Chart) legends() (list []legend) {
 	return list
 }
 
-// segments calls do with the longest stretches of points that can be drawn.
+// segments calls do with the longest stretches of points that are on both axes.
 func (s *Series) segments(x, y scale, do func(from, to int)) {
 	from := 0
 	for i := range s.X {
-		if !drawable(x, y, s.X[i], s.Y[i]) {
+		if !x.shows(s.X[i]) || !y.shows(s.Y[i]) {
 			if i > from {
 				do(from, i)
 			}

@@ -47,7 +47,7 @@ func (c *Chart) scene() *scene {
 		below += textSize + 8
 	}
 	f.bottom = s.height - below
-	if c.Square { // the picture is as high as that takes
+	if c.Square { // the picture is as high as it has to be
 		f.bottom = f.top + f.right - f.left
 		s.height = f.bottom + below
 	} else if f.bottom < f.top+200 {
@@ -64,7 +64,7 @@ func (c *Chart) scene() *scene {
 		}
 		s.line(from, to, guiding(), 1.3, 5, 4)
 	}
-	for _, faint := range []bool{true, false} { // what is beside the point is below the others
+	for _, faint := range []bool{true, false} { // what matters less is below the others
 		for i := range c.Series {
 			if c.Series[i].Faint == faint {
 				c.Series[i].draw(s, f)

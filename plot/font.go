@@ -41,14 +41,15 @@ func (t *typeface) advance(r rune) float64 {
 	return float64(a) / 64 / unitsPerEm
 }
 
-// width returns how wide a text is at most, also in the other fonts of an SVG, which are
-// hardly wider.
+// otherFonts is how much wider a text may be in the other fonts of an SVG.
+const otherFonts = 1.04
+
+// width returns how wide a text is at most, also in the other fonts of an SVG.
 func (t *typeface) width(s string, size float64) (w float64) {
-	const others = 1.04
 	for _, r := range s {
 		w += t.advance(r)
 	}
-	return w * size * others
+	return w * size * otherFonts
 }
 
 // cut shortens a text to a width.
@@ -68,18 +69,24 @@ func (t *typeface) cut(s string, size, width float64) string {
 }
 
 // wrap breaks a text between words.
-func (t *typeface) wrap(s string, size, width float64) (lines []string) {
+func (t *typeface) wrap(s string, size, width float64) []string {
+	return wrapped(s, func(line string) string { return t.cut(line, size, width) })
+}
+
+// wrapped breaks a text between words where cut would shorten the line, and cuts off what
+// is too long by itself.
+func wrapped(text string, cut func(string) string) (lines []string) {
 	line := ""
-	for word := range strings.FieldsSeq(s) {
+	for word := range strings.FieldsSeq(text) {
 		longer := strings.TrimSpace(line + " " + word)
-		if line != "" && t.width(longer, size) > width {
-			lines = append(lines, line)
+		if line != "" && cut(longer) != longer {
+			lines = append(lines, cut(line))
 			longer = word
 		}
 		line = longer
 	}
 	if line != "" {
-		lines = append(lines, t.cut(line, size, width))
+		lines = append(lines, cut(line))
 	}
 	return lines
 }

@@ -1,8 +1,10 @@
 package plot
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"reprise/internal/figures"
@@ -147,31 +149,20 @@ func (m *Matrix) drawKey(s *scene, left, top float64) {
 	s.add(&label{position: position{left, top + steps*height + 20}, text: "of its row", size: smallSize, fill: muted()})
 }
 
-// worst returns the cells beside the diagonal with the most samples, at most so many.
+// worst lists the cells off the diagonal with the most samples, at most so many.
 func (m *Matrix) worst(most int) (list []string) {
-	type confusion struct{ i, j int }
+	type confusion struct{ i, j, samples int }
 	var found []confusion
-	for range most {
-		best := confusion{-1, -1}
-		for i, row := range m.Counts {
-			for j, n := range row {
-				if i == j || n == 0 || best.i >= 0 && n <= m.Counts[best.i][best.j] {
-					continue
-				}
-				taken := false
-				for _, f := range found {
-					taken = taken || f == confusion{i, j}
-				}
-				if !taken {
-					best = confusion{i, j}
-				}
+	for i, row := range m.Counts {
+		for j, n := range row {
+			if i != j && n > 0 {
+				found = append(found, confusion{i, j, n})
 			}
 		}
-		if best.i < 0 {
-			break
-		}
-		found = append(found, best)
-		list = append(list, fmt.Sprintf("%s taken for %s: %s", m.Classes[best.i], m.Classes[best.j], figures.Thousands(m.Counts[best.i][best.j])))
+	}
+	slices.SortStableFunc(found, func(a, b confusion) int { return cmp.Compare(b.samples, a.samples) })
+	for _, f := range found[:min(most, len(found))] {
+		list = append(list, fmt.Sprintf("%s taken for %s: %s", m.Classes[f.i], m.Classes[f.j], figures.Thousands(f.samples)))
 	}
 	return list
 }

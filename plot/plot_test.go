@@ -140,6 +140,24 @@ func TestTextFitsTheTerminal(t *testing.T) {
 	}
 }
 
+// Words that are too long are cut off wherever they are in a text.
+func TestWrappedLinesFit(t *testing.T) {
+	text := "a " + strings.Repeat("x", 12) + " b c"
+	if got, want := wrapColumns(text, 10), []string{"a", "xxxxxxxxx…", "b c"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	face := newTypeface()
+	lines := face.wrap(text, smallSize, 60)
+	for _, line := range lines {
+		if face.width(line, smallSize) > 60 {
+			t.Errorf("%q is too wide", line)
+		}
+	}
+	if len(lines) != 3 || lines[2] != "b c" {
+		t.Errorf("%q", lines)
+	}
+}
+
 // The colors that tell curves apart in a terminal are marks where there are none.
 func TestCurvesAreToldApartWithoutColors(t *testing.T) {
 	text := strings.Join(Text(roc(), Style{Width: 80, Height: 24}), "\n")

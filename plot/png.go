@@ -14,8 +14,8 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// PNG writes a picture as a PNG image, so many pixels wide; 0 is twice the picture's own
-// width, which is sharp on any screen.
+// PNG writes a picture as a PNG image of a width in pixels; 0 stands for twice the picture's
+// own width, which is sharp on any screen.
 func PNG(w io.Writer, p Picture, width int) error {
 	s := p.scene()
 	scale := 2.0
@@ -191,9 +191,8 @@ func (c *canvas) fill(list []outline, with color) {
 
 // glyphs returns the outlines of a text.
 func (c *canvas) glyphs(l *label) (list []outline) {
-	const others = 1.04 // which width allows for
 	f := c.face
-	x := -[...]float64{0, 0.5, 1}[l.anchor] * f.width(l.text, l.size) / others
+	x := -[...]float64{0, 0.5, 1}[l.anchor] * f.width(l.text, l.size) / otherFonts
 	for _, r := range l.text {
 		// A letter that the font does not have is its glyph 0, a box.
 		glyph, err := f.font.GlyphIndex(&f.buffer, r)
@@ -219,12 +218,12 @@ func (c *canvas) glyphs(l *label) (list []outline) {
 
 func outlinesOf(segments sfnt.Segments, at func(fixed.Point26_6) position) (list []outline) {
 	for _, s := range segments {
-		points := map[sfnt.SegmentOp]int{sfnt.SegmentOpLineTo: 1, sfnt.SegmentOpQuadTo: 2, sfnt.SegmentOpCubeTo: 3}[s.Op]
 		if s.Op == sfnt.SegmentOpMoveTo {
 			list = append(list, outline{from: at(s.Args[0])})
 			continue
 		}
 		last := &list[len(list)-1]
+		points := [...]int{sfnt.SegmentOpLineTo: 1, sfnt.SegmentOpQuadTo: 2, sfnt.SegmentOpCubeTo: 3}[s.Op]
 		var to segment
 		for _, p := range s.Args[:points] {
 			to = append(to, at(p))

@@ -27,7 +27,7 @@ const (
 	smallest = 1e-290
 )
 
-// newScale returns the scale that fits an axis and its values, with about so many ticks.
+// newScale returns the scale that fits an axis and its values, with about as many ticks as given.
 func newScale(a Axis, values []float64, ticks int) scale {
 	s := scale{min: a.Min, max: a.Max}
 	if !a.Fixed {

@@ -102,5 +102,5 @@ func (s *scene) footer(lines []string, left, top float64) {
 	}
 }
 
-// round2 rounds to hundredths, in which places are written: what is beyond nobody sees.
+// round2 rounds to hundredths: nobody sees a smaller difference of places.
 func round2(v float64) float64 { return math.Round(v*100) / 100 }

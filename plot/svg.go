@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// SVG returns a picture as an SVG document, so many pixels wide; 0 is the picture's own
-// width.
+// SVG returns a picture as an SVG document of a width in pixels; 0 stands for the picture's
+// own width.
 func SVG(p Picture, width int) []byte {
 	s := p.scene()
 	wide := s.width

@@ -67,20 +67,8 @@ func (s Style) faint(text string) string {
 }
 
 // wrapColumns breaks a text between words, at a number of characters.
-func wrapColumns(text string, width int) (lines []string) {
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		longer := strings.TrimSpace(line + " " + word)
-		if line != "" && lipgloss.Width(longer) > width {
-			lines = append(lines, line)
-			longer = word
-		}
-		line = longer
-	}
-	if line != "" {
-		lines = append(lines, cutColumns(line, width))
-	}
-	return lines
+func wrapColumns(text string, width int) []string {
+	return wrapped(text, func(line string) string { return cutColumns(line, width) })
 }
 
 // cutColumns shortens a text to a number of characters.
@@ -126,7 +114,7 @@ func (c *Chart) text(s Style) (lines []string) {
 	}
 	width := s.Width - left - 2
 	area := newTextArea(width, height, s, x, y)
-	area.braille = !s.ASCII && (s.Color || c.curves() < 2)
+	area.braille = c.braille(s)
 	for _, g := range c.Guides {
 		area.guide(g)
 	}
@@ -170,6 +158,10 @@ func (c *Chart) curves() (n int) {
 	return n
 }
 
+// braille reports whether the series are drawn in Braille, which has no marks that tell
+// them apart.
+func (c *Chart) braille(s Style) bool { return !s.ASCII && (s.Color || c.curves() < 2) }
+
 // tickLine writes the labels of the lower axis, as many as do not touch.
 func tickLine(x scale, width int) string {
 	line := []rune(strings.Repeat(" ", width))
@@ -194,7 +186,7 @@ func (c *Chart) textLegend(s Style) (lines []string) {
 	if len(list) < 2 && c.curves() < 2 && len(c.Guides) == 0 {
 		return nil
 	}
-	braille := !s.ASCII && (s.Color || c.curves() < 2)
+	braille := c.braille(s)
 	for _, l := range list {
 		mark := guideMark(s)
 		if l.series != nil {

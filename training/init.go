@@ -192,7 +192,7 @@ func (i Init) Check(specs []nn.ParameterSpec, weights []tensor.Tensor) string {
 			return fmt.Sprintf("init.weights_sha256: what is kept of %s is not what was taken", spec.Name)
 		}
 	}
-	if len(left) != len(i.Drawn) || !slices.EqualFunc(left, i.Drawn, func(a, b Drawn) bool { return a.Name == b.Name }) {
+	if !slices.EqualFunc(left, i.Drawn, func(a, b Drawn) bool { return a.Name == b.Name }) {
 		return "init.drawn: recorded parameters that the model does not have"
 	}
 	if weights != nil && len(weights) != i.Taken {

@@ -13,7 +13,6 @@ func tests(arguments ...string) []string { return arguments }
 func Exempt() map[string]string {
 	return map[string]string{
 		"dataset/fetch.go":       "a cached download is checked against its hash whenever it is opened, and fetched again if it is damaged",
-		"dataset/packed":         "a file is verified as a whole whenever it is opened, and made again if it is damaged",
 		"internal/disk/disktest": "a disk to test on is not part of the product",
 		"eventstore/storetest":   "a contract suite is not part of the product",
 		"device/devicetest":      "a contract suite is not part of the product",

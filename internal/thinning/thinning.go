@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Curve returns the indexes of points, at most so many but for the ends of jumps, through
-// which a line looks like that through all of them: those that are far enough from the one
-// before, and what is around them.
+// Curve returns the indexes of points through which a line looks like that through all of
+// them: those that are far enough from the one before, and what is around them. There are
+// at most as many as asked for, except for the ends of jumps.
 func Curve(x, y []float64, most int) []int {
 	if len(x) <= most {
 		return all(len(x))
@@ -55,8 +55,8 @@ type Run struct {
 	Mean, Low, Top float64
 }
 
-// Runs puts successive values together, each time as many, so that at most so many runs
-// are left.
+// Runs puts the same number of successive values together each time, so that at most as
+// many runs are left as asked for.
 func Runs(values []float64, most int) (list []Run) {
 	each := max(1, (len(values)+most-1)/most)
 	for first := 0; first < len(values); first += each {
